@@ -1,0 +1,3 @@
+"""gatepost: the TLS edge of a mail system."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,130 @@
+"""A directive is a typed field of a settings class; the fields are the table.
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class SessionSettings:
+        timeout: float = directive(TIME, MAIL | SERVER, default="60s", doc="...")
+
+Parsing, arity, duplicates, inheritance, the ``-T`` dump, the reference page and the man page all read the
+row that stands behind the field. The default is written as an operator would write it and goes through the
+same parser, so the documented one is the one in force.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+from typing import Any, Generic, TypeVar, cast, overload
+
+from ..errors import Where
+
+T = TypeVar("T")
+
+
+class Context(Flag):
+    """The blocks in which a directive may stand."""
+
+    MAIN = auto()
+    EVENTS = auto()
+    MAIL = auto()
+    SERVER = auto()
+
+
+MAIN, EVENTS, MAIL, SERVER = Context.MAIN, Context.EVENTS, Context.MAIL, Context.SERVER
+
+
+class Repeat(Enum):
+    """What a second use on the same level does."""
+
+    REFUSED = "is an error"
+    ADDS = "adds to the first"
+    LAST_WINS = "replaces the first"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a parser of values may know besides the words: where they stand and how to warn."""
+
+    name: str  # the directive
+    where: Where | None  # None while a default is parsed
+    directory: str  # of the main configuration file; relative names of certificates and includes
+    prefix: str  # of the installation; relative names of logs and the pid file
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of value: its name in the reference, how many words it takes, and their parser.
+
+    ``parse`` gets the words of one use and raises ConfigError without a place; the builder adds it.
+    ``arity`` is (least, most); most None means any number.
+    ``combine`` joins the values of two uses where the directive ``Repeat.ADDS``.
+    """
+
+    syntax: str
+    arity: tuple[int, int | None]
+    parse: Callable[[Sequence[str], Scene], T]
+    combine: Callable[[T, T, Scene], T] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One directive, as every reader of the table sees it."""
+
+    name: str
+    kind: Kind[Any]
+    contexts: Context
+    default: str | None
+    repeat: Repeat
+    doc: str
+    ours: bool  # True: not in nginx
+
+
+@overload
+def directive(
+    kind: Kind[T],
+    contexts: Context,
+    *,
+    default: str,
+    doc: str,
+    repeat: Repeat = ...,
+    name: str = ...,
+    ours: bool = ...,
+) -> T: ...
+@overload
+def directive(
+    kind: Kind[T],
+    contexts: Context,
+    *,
+    default: None,
+    doc: str,
+    repeat: Repeat = ...,
+    name: str = ...,
+    ours: bool = ...,
+) -> T | None: ...
+def directive(
+    kind: Kind[T],
+    contexts: Context,
+    *,
+    default: str | None,
+    doc: str,
+    repeat: Repeat = Repeat.REFUSED,
+    name: str = "",
+    ours: bool = False,
+) -> T | None:
+    """A settings field that a directive fills. ``name`` is given where the field is called otherwise.
+
+    With ``default=None`` the field is None when the directive is not used; with ``""`` the kind parses
+    no words at all (an empty list).
+    """
+    row = Row(name, kind, contexts, default, repeat, doc, ours)
+    return cast("T", dataclasses.field(metadata={"row": row}))
+
+
+def rows(settings: type) -> dict[str, Row]:
+    """Field name -> row, in the order of the class. Fields without a directive are left out."""
+    table: dict[str, Row] = {}
+    for item in dataclasses.fields(settings):
+        row = item.metadata.get("row")
+        if row is not None:
+            table[item.name] = row if row.name else dataclasses.replace(row, name=item.name)
+    return table

@@ -1,0 +1,69 @@
+"""The error tree: one class per reaction, and the place in a file that an operator is sent to.
+
+``ConfigError`` is for the operator, who edits a file. Everything below ``SessionError`` ends one
+session: the client is answered in the words of its protocol, one line is logged, others go on.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .log import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A line of a configuration file. Lines count from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class GatepostError(Exception):
+    """Root of every error that gatepost raises on purpose."""
+
+
+class ConfigError(GatepostError):
+    """Something in the configuration, or in a file that it names, must be edited."""
+
+    def __init__(self, message: str, where: Where | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.message} in {self.where}" if self.where else self.message
+
+
+class SessionError(GatepostError):
+    """One session cannot go on. ``str(error)`` is its log line, already escaped, without secrets."""
+
+    default_level: ClassVar[Level] = Level.ERROR
+
+    def __init__(self, message: str, *, level: Level | None = None) -> None:
+        super().__init__(message)
+        self.level = self.default_level if level is None else level
+
+
+class ClientError(SessionError):
+    """The client broke a rule, went away or fell silent."""
+
+    default_level = Level.INFO
+
+
+class AuthError(SessionError):
+    """The authentication service could not be asked, or did not give a usable answer."""
+
+
+class UpstreamError(SessionError):
+    """The server behind us could not be reached, or did not behave."""
+
+
+class TlsError(SessionError):
+    """The TLS library refused. ``reason`` is its last reason in words (``no shared cipher``)."""
+
+    def __init__(self, message: str, *, reason: str = "", level: Level | None = None) -> None:
+        super().__init__(message, level=level)
+        self.reason = reason

@@ -1,0 +1,114 @@
+"""What can happen to a machine (events), and what a machine may ask for (effects).
+
+Both are plain values: a machine never sees a socket, a clock or a thread. Bytes arrive through
+``receive``; everything else through ``tell``. Effects are performed in order, each to its end.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..log import Level
+from ..sasl.mechanism import Credentials
+
+# Effects --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Deliver these bytes to the side this machine talks to."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Begin the handshake now; answered by ``TlsReady``. What was received before is already forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Find out whether, where and as whom this client may log in.
+
+    The machine takes no input until it is told ``AuthRefused`` or ``BackendRefused``, or the relay starts.
+    """
+
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the session once everything sent has been delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write one line to the log. ``text`` is already escaped."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The upstream accepted the login. ``reply`` goes to the client as it is; then the relay starts."""
+
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The upstream did not accept. ``reply`` is all it said to the last command, ``text`` what the log shows.
+
+    ``credentials``: it refused these credentials (IMAP: a tagged NO), so that the client may try others.
+    """
+
+    reply: bytes
+    text: bytes
+    credentials: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """The upstream sent more than ``proxy_buffer`` allows; ``text`` is what the log shows."""
+
+    text: bytes
+
+
+Effect: TypeAlias = Send | StartTls | Authenticate | Close | Note | LoggedIn | Declined | Overflow
+
+# Events ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReady:
+    """The handshake that ``StartTls`` asked for is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRefused:
+    """The authentication service said no. ``final``: the session ends after the answer.
+
+    ``code`` replaces the protocol's own reply code where it has one (SMTP, ``Auth-Error-Code``).
+    """
+
+    text: bytes
+    final: bool
+    code: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRefused:
+    """The backend refused the credentials in its own words, which already fit the client's command."""
+
+    reply: bytes
+
+
+Event: TypeAlias = TlsReady | AuthRefused | BackendRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """As whom to log in upstream. The password never shows in ``repr``."""
+
+    user: bytes
+    password: bytes | None = field(repr=False)
