@@ -8,10 +8,9 @@ through ``quoted``. Passwords, tokens, tickets and keys are never given to this 
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 MAX_LINE_BYTES = 2048  # longer lines are cut, as nginx does; keeps one line one atomic append
@@ -44,58 +43,130 @@ def quoted(data: bytes, limit: int = 1024) -> str:
     return text + "..." if len(data) > limit else text
 
 
-@dataclass(slots=True)
-class Target:
-    """One place that lines go to. ``path`` is absolute, or None for standard error."""
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """What one ``error_log`` names: an absolute path, or None for standard error; and the least severe level."""
 
     path: str | None
     level: Level
-    fd: int = field(default=-1, compare=False)
 
-    def open(self) -> None:
-        """Open or reopen; on failure the old descriptor stays. Raises OSError."""
+
+class Output:
+    """An open place for lines. Shared by all logs that name it, so that reopening happens once."""
+
+    __slots__ = ("fd", "path")
+
+    def __init__(self, path: str | None) -> None:
+        """Raises OSError when the file cannot be opened."""
+        self.path = path
+        self.fd = -1
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the path anew, for log rotation. On OSError the old descriptor stays in use."""
         if self.path is None:
-            self.fd = sys.__stderr__.fileno() if sys.__stderr__ else 2
+            self.fd = 2
             return
         fresh = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd = fresh
+        stale, self.fd = self.fd, fresh
+        if stale >= 0:
+            os.close(stale)
 
-    def close(self) -> None:
-        if self.path is not None and self.fd >= 0:
-            os.close(self.fd)
-        self.fd = -1
+    def emit(self, line: bytes) -> None:
+        """Append one line. Never raises: a full disk ends no session."""
+        try:
+            os.write(self.fd, line)
+        except OSError:
+            return  # there is nowhere left to say it; losing a line is better than losing mail
+
+
+class Outputs:
+    """Every output of the process, opened once each."""
+
+    def __init__(self) -> None:
+        self._open: dict[str | None, Output] = {}
+
+    def log(self, sinks: Sequence[Sink]) -> "Log":
+        """A log that writes to ``sinks``. Raises OSError, with the file's name in it."""
+        targets = []
+        for sink in sinks:
+            if sink.path not in self._open:
+                self._open[sink.path] = Output(sink.path)
+            targets.append((sink.level, self._open[sink.path]))
+        return Log(targets)
+
+    def reopen(self) -> list[OSError]:
+        """Reopen all files; the errors of those that stayed as they were."""
+        errors = []
+        for output in self._open.values():
+            try:
+                output.reopen()
+            except OSError as error:
+                errors.append(error)
+        return errors
 
 
 class Log:
-    """A set of targets. ``threshold`` is the least severe level that anyone receives.
+    """Outputs, each with its level. ``threshold`` is the least severe level that anyone receives.
 
     Ask ``wants`` before building an expensive message: most session events are ``info``, and the
     default level is ``error``.
     """
 
-    __slots__ = ("targets", "threshold")
+    __slots__ = ("_targets", "threshold")
 
-    def __init__(self, targets: Sequence[Target]) -> None:
-        self.targets = tuple(targets)
-        self.threshold = max((target.level for target in targets), default=Level.EMERG)
+    def __init__(self, targets: Sequence[tuple[Level, Output]]) -> None:
+        self._targets = tuple(targets)
+        self.threshold = max((level for level, _ in targets), default=Level.EMERG)
 
     def wants(self, level: Level) -> bool:
         return level <= self.threshold
 
-    def write(self, level: Level, message: str, connection: int | None = None) -> None:
-        """Write one line. ``connection`` is the session's number. Never raises: a full disk ends no session."""
+    def write(self, level: Level, message: str, connection: int = 0) -> None:
+        """Write one line. ``connection`` is the session's number, 0 outside sessions. Never raises."""
         if level > self.threshold:
             return
         stamp = time.strftime("%Y/%m/%d %H:%M:%S")
-        number = "" if connection is None else f"*{connection} "
+        number = f"*{connection} " if connection else ""
         text = f"{stamp} [{level.word}] {os.getpid()}#0: {number}{message}"
-        raw = text.encode("utf-8", "surrogateescape").replace(b"\n", b" ")[: MAX_LINE_BYTES - 1] + b"\n"
-        for target in self.targets:
-            if level <= target.level and target.fd >= 0:
-                try:
-                    os.write(target.fd, raw)
-                except OSError:
-                    # There is nowhere left to say it; losing a line is better than losing mail.
-                    continue
+        line = text.encode("utf-8", "surrogateescape").replace(b"\n", b" ")[: MAX_LINE_BYTES - 1] + b"\n"
+        for least, output in self._targets:
+            if level <= least:
+                output.emit(line)
+
+
+class SessionLog:
+    """The log of one session: what every line of it ends with, kept up to date as the session goes on.
+
+    ``action`` is what we are doing (``SSL handshaking``); ``login`` is raw and escaped when shown;
+    ``client``, ``server`` and ``upstream`` are texts of addresses.
+    """
+
+    __slots__ = ("action", "client", "log", "login", "number", "server", "starttls", "upstream")
+
+    def __init__(self, log: Log, number: int, client: str, server: str) -> None:
+        self.log = log
+        self.number = number
+        self.client = client
+        self.server = server
+        self.action = ""
+        self.starttls = False
+        self.login = b""
+        self.upstream = ""
+
+    def write(self, level: Level, message: str) -> None:
+        """Write ``message``, already escaped, with the suffix nginx's operators know."""
+        if level > self.log.threshold:
+            return
+        parts = [message]
+        if self.action:
+            parts.append(f" while {self.action}")
+        parts.append(f", client: {self.client}")
+        if self.starttls:
+            parts.append(" using starttls")
+        parts.append(f", server: {self.server}")
+        if self.login:
+            parts.append(f', login: "{quoted(self.login)}"')
+        if self.upstream:
+            parts.append(f", upstream: {self.upstream}")
+        self.log.write(level, "".join(parts), self.number)

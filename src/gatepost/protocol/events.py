@@ -15,9 +15,13 @@ from ..sasl.mechanism import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Deliver these bytes to the side this machine talks to."""
+    """Deliver these bytes to the side this machine talks to.
+
+    ``action`` is what the log says we are doing from now on (``sending user name to upstream``); empty: no change.
+    """
 
     data: bytes
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Authenticate:
     """
 
     credentials: Credentials
+    client_host: bytes | None = None  # SMTP: the client's name in DNS
+    extra: tuple[tuple[bytes, bytes], ...] = ()  # more lines for the authentication service, by protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,14 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
-class Overflow:
-    """The upstream sent more than ``proxy_buffer`` allows; ``text`` is what the log shows."""
+class Failed:
+    """The login upstream cannot go on: too long a reply, no password to give. ``text`` is the log line, escaped."""
 
-    text: bytes
+    text: str
+    level: Level = Level.ERROR
 
 
-Effect: TypeAlias = Send | StartTls | Authenticate | Close | Note | LoggedIn | Declined | Overflow
+Effect: TypeAlias = Send | StartTls | Authenticate | Close | Note | LoggedIn | Declined | Failed
 
 # Events ---------------------------------------------------------------------------------------------
 
@@ -108,7 +115,12 @@ Event: TypeAlias = TlsReady | AuthRefused | BackendRefused
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """As whom to log in upstream. The password never shows in ``repr``."""
+    """As whom to log in upstream. The password never shows in ``repr``.
+
+    ``proven``: the authentication service has checked the password. If not (``proxy_pass``), the upstream must:
+    an upstream machine then presents the password or fails, whatever its settings say.
+    """
 
     user: bytes
     password: bytes | None = field(repr=False)
+    proven: bool

@@ -10,7 +10,9 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..config.build import Server
+from gatepost.config.build import Server
+from gatepost.address import Address
+
 from .events import Account, Effect, Event
 
 
@@ -18,7 +20,10 @@ class UpstreamMachine(typing.Protocol):
     """Logs in to the server behind us. Speaks second: it waits for the greeting."""
 
     def receive(self, data: bytes) -> list[Effect]:
-        """Bytes from the upstream. Ends with ``LoggedIn``, ``Declined`` or ``Overflow``, after which it is deaf."""
+        """Bytes from the upstream. Ends with ``LoggedIn``, ``Declined`` or ``Failed``, after which it is deaf."""
+
+    def tell(self, event: Event) -> list[Effect]:
+        """Something else happened (``TlsReady``)."""
 
     def rest(self) -> bytes:
         """What the upstream sent behind its last reply; for the relay. Empties the buffer."""
@@ -28,7 +33,7 @@ class ClientMachine(typing.Protocol):
     """Everything from the greeting to the login, as seen by the client."""
 
     def start(self) -> list[Effect]:
-        """The greeting. Called once, when the client may be spoken to (after implicit TLS)."""
+        """What to do first, usually the greeting. Called once, when the client may be spoken to (after implicit TLS)."""
 
     def receive(self, data: bytes) -> list[Effect]:
         """Bytes from the client, in any cuts. Never raises. Buffers at most the protocol's limit plus ``data``."""
@@ -46,8 +51,11 @@ class ClientMachine(typing.Protocol):
 class Service(typing.Protocol):
     """One server of the configuration, ready to serve clients."""
 
-    def client(self, *, tls: bool) -> ClientMachine:
-        """A machine for a new session. ``tls``: the connection is encrypted from its first byte."""
+    def client(self, *, tls: bool, address: Address) -> ClientMachine:
+        """A machine for a new session of the client at ``address``.
+
+        ``tls``: the connection is encrypted from its first byte.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class LastWords:
     internal_error: bytes
     certificate_error: bytes
     certificate_missing: bytes
+    shutting_down: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class Protocol:
 
     name: str
     ports: tuple[int, ...]  # a listen on one of these selects the protocol
+    needs_password: bool  # its upstream login always presents one
     upstream_port: int  # where proxy_pass goes when it names no port
     alpn: bytes  # RFC 7301 protocol id
     settings: type  # its directives

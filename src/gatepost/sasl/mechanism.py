@@ -1,5 +1,6 @@
 """What a SASL mechanism is here: a generator that yields challenges, is sent responses and returns credentials."""
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -23,11 +24,25 @@ class Credentials:
     method: str
     user: bytes
     secret: bytes = field(repr=False)
+    cleartext: bool
     salt: bytes = b""
-    cleartext: bool = True
 
 
 Exchange: TypeAlias = Generator[bytes, bytes, Credentials]
+
+_FORBIDDEN = re.compile(rb"[\r\n\0]")
+
+
+def check(credentials: Credentials, command: str) -> Credentials:
+    """``credentials``, if they can do no harm in a command line of a backend.
+
+    CR and LF would start a command of the client's choice there, NUL ends a string in some servers and not in
+    others. Every protocol calls this before it asks to authenticate, whatever way the credentials came.
+    Raises SaslError, which names ``command`` (``AUTH PLAIN``) and nothing that the client sent.
+    """
+    if _FORBIDDEN.search(credentials.user) or _FORBIDDEN.search(credentials.secret):
+        raise SaslError(f"client sent CR, LF or NUL in credentials in {command} command")
+    return credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +51,6 @@ class Mechanism:
 
     ``exchange`` takes a challenge maker (called at most once, for mechanisms that need one).
     ``word`` is how the ``*_auth`` directives name it; ``rank`` orders mechanisms where they are advertised.
-    ``prompt`` is the first challenge, sent when there is no initial response.
     """
 
     name: str

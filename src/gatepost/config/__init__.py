@@ -1,0 +1,1 @@
+"""The configuration language: nginx's, read once into frozen, typed settings."""

@@ -1,0 +1,107 @@
+"""One coarse wheel of deadlines per worker.
+
+Theory of operation. Thousands of sessions each have one deadline that moves whenever bytes flow and almost
+never expires. A timer of the loop for each would be started and cancelled at every read. Here a deadline lies
+in the bucket of the second in which it was *first* due; moving it later only changes a number. When its bucket
+comes up, it either expires or is put into the bucket of its new time. So moving costs nothing, and a sweep looks
+only at what may be due.
+
+A deadline expires up to ``TICK_SECONDS`` late, never early. Those shorter than a tick get a timer of their own.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+TICK_SECONDS = 1.0  # mail time-outs are tens of seconds; a second of slack is nothing, a timer per read is
+
+
+class Deadlines:
+    """The wheel. ``now`` is the loop's time at the last tick, in seconds: cheap to read, at most a tick old."""
+
+    __slots__ = ("_buckets", "_loop", "_next", "_running", "now")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, list[Deadline]] = {}
+        self._running = False
+        self.now = loop.time()
+        self._next = int(self.now)
+
+    def add(self, deadline: "Deadline", when: float) -> int:
+        """Put ``deadline`` where it will be looked at soon after ``when``; the number of its bucket."""
+        if not self._running:
+            self._running = True
+            self.now = self._loop.time()
+            self._next = int(self.now)
+            self._loop.call_later(TICK_SECONDS, self._tick)
+        bucket = max(int(when) + 1, self._next)
+        self._buckets.setdefault(bucket, []).append(deadline)
+        return bucket
+
+    def _tick(self) -> None:
+        self.now = now = self._loop.time()
+        while self._next <= now:
+            for deadline in self._buckets.pop(self._next, ()):
+                deadline.due(self._next, now)
+            self._next += 1
+        if self._buckets:
+            self._loop.call_later(TICK_SECONDS, self._tick)
+        else:
+            self._running = False
+
+
+class Deadline:
+    """One moment by which something must have happened; reusable, one per session.
+
+    ``on_expiry`` is called once per ``set``, from the loop. It must not raise.
+    """
+
+    __slots__ = ("_bucket", "_when", "_wheel", "on_expiry")
+
+    def __init__(self, wheel: Deadlines, on_expiry: Callable[[], None]) -> None:
+        self._wheel = wheel
+        self.on_expiry: Callable[[], None] | None = on_expiry
+        self._when = 0.0  # 0: not set
+        self._bucket = 0  # where the wheel will look at us; 0: it does not know us
+
+    def set(self, seconds: float) -> None:
+        """Expire ``seconds`` from now unless set again or cleared."""
+        now = self._wheel._loop.time()
+        self._when = when = now + seconds
+        if seconds < TICK_SECONDS:
+            self._wheel._loop.call_later(seconds, self._exact, when)
+        elif not self._bucket or when < self._bucket - 1:
+            # Moved closer: listed a second time. The later bucket is no longer ours and is passed over.
+            self._bucket = self._wheel.add(self, when)
+
+    def extend(self, seconds: float) -> None:
+        """``set`` for the hot path: measured from the last tick, and only ever moved later."""
+        self._when = self._wheel.now + seconds
+
+    def clear(self) -> None:
+        self._when = 0.0
+
+    def drop(self) -> None:
+        """Clear for good and let go of whatever ``on_expiry`` holds."""
+        self._when = 0.0
+        self.on_expiry = None
+
+    def due(self, bucket: int, now: float) -> None:
+        """The wheel looks: expire, or be listed again, or be forgotten."""
+        if bucket != self._bucket:
+            return
+        if self._when > now:
+            self._bucket = self._wheel.add(self, self._when)
+            return
+        self._bucket = 0
+        if self._when:
+            self._expire()
+
+    def _exact(self, when: float) -> None:
+        if self._when == when:
+            self._expire()
+
+    def _expire(self) -> None:
+        self._when = 0.0
+        if self.on_expiry is not None:
+            self.on_expiry()

@@ -1,0 +1,224 @@
+"""One byte stream over a non-blocking socket, plain or TLS, for the time before the relay.
+
+Theory of operation. Every call first tries the socket; only when the kernel has nothing does it wait. The
+descriptor is registered with the loop at the first wait and then stays registered: most of the time the
+next thing a session does is wait for the same descriptor again, and each change would be a system call. If it
+becomes readable while nobody waits (a client that talks while we ask the authentication service), it is taken out
+until the next wait, so that a level-triggered loop does not spin.
+
+One task uses a stream at a time. ``fail`` ends its wait from outside: that is how deadlines reach a session.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+
+from gatepost.tls.connection import DONE, WANT_READ, Connection
+from gatepost.tls.context import Context
+
+from .address import Address
+
+LINGER_SECONDS = 3.0  # how long a closed side may take to say that it is done, as in nginx
+LINGER_BYTES = 65536  # what is read and thrown away meanwhile, so that an endless sender cannot hold us
+
+
+class StreamError(Exception):
+    """A system call on the socket failed. ``str`` is the log's text: ``recv() failed (104: Connection reset by peer)``."""
+
+    def __init__(self, call: str, code: int) -> None:
+        super().__init__(f"{call}() failed ({code}: {os.strerror(code)})")
+        self.code = code
+
+
+class Stream:
+    """Owns its socket and its TLS state; ``close`` ends both."""
+
+    __slots__ = ("_failure", "_loop", "_registered", "_tls", "_waiter", "fd", "socket", "tls")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        self._loop = loop
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.tls: Connection | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._registered = False
+        self._failure: Exception | None = None
+
+    # Reading and writing
+
+    async def read(self, limit: int) -> bytes:
+        """1 to ``limit`` bytes, or ``b""`` at the end of the stream. Raises StreamError, TlsError."""
+        while True:
+            tls = self.tls
+            if tls is None:
+                try:
+                    return self.socket.recv(limit)
+                except BlockingIOError:
+                    await self._readable()
+                except OSError as error:
+                    raise StreamError("recv", error.errno or errno.EIO) from error
+            else:
+                got = tls.read(limit)
+                if isinstance(got, bytes):
+                    return got
+                await self._ready(got)
+
+    async def write(self, data: bytes) -> None:
+        """Hand all of ``data`` to the kernel. Raises StreamError, TlsError."""
+        taken = self.try_write(data)
+        if taken == len(data):
+            return
+        rest = memoryview(data)[taken:]
+        while rest:
+            await self._writable()
+            rest = rest[self.try_write(rest) :]
+
+    def try_write(self, data: bytes | memoryview) -> int:
+        """How many bytes the kernel took at once; 0 when it takes none. Raises StreamError, TlsError."""
+        tls = self.tls
+        if tls is None:
+            try:
+                return self.socket.send(data)
+            except BlockingIOError:
+                return 0
+            except OSError as error:
+                raise StreamError("send", error.errno or errno.EIO) from error
+        total = 0
+        view = memoryview(data)
+        while total < len(view):  # the library takes one record (16 KiB) at a time
+            taken = tls.write(view[total:])
+            if taken <= 0:
+                break
+            total += taken
+        return total
+
+    # TLS
+
+    async def start_tls(self, context: Context) -> None:
+        """Shake hands as the server. Raises TlsError; the stream is then only good for closing."""
+        self.tls = tls = Connection(context, self.fd)
+        while (state := tls.handshake()) != DONE:
+            await self._ready(state)
+
+    # Waiting
+
+    def fail(self, error: Exception) -> None:
+        """Raise ``error`` in whoever waits, or in the next one who would."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        else:
+            self._failure = error
+
+    async def connected(self) -> None:
+        """Wait until a started connect is decided. Raises StreamError."""
+        await self._writable()
+        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise StreamError("connect", code)
+
+    async def _ready(self, state: int) -> None:
+        await (self._readable() if state == WANT_READ else self._writable())
+
+    async def _readable(self) -> None:
+        if not self._registered:
+            self._registered = True
+            self._loop.add_reader(self.fd, self._on_readable)
+        await self._wait()
+
+    async def _writable(self) -> None:
+        self._loop.add_writer(self.fd, self._wake)
+        try:
+            await self._wait()
+        finally:
+            self._loop.remove_writer(self.fd)
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            error, self._failure = self._failure, None
+            raise error
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _on_readable(self) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._loop.remove_reader(self.fd)
+            self._registered = False
+        else:
+            waiter.set_result(None)
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # Ending
+
+    def close(self) -> None:
+        """Close at once, without a word: after time-outs and errors. Idempotent."""
+        if self.fd < 0:
+            return
+        self.detach()
+        if self.tls is not None:
+            self.tls.quiet()
+            self.tls.free()
+        self.socket.close()
+        self.fd = -1
+
+    def detach(self) -> None:
+        """Leave the loop; the socket and its TLS state are the caller's from here."""
+        if self._registered:
+            self._loop.remove_reader(self.fd)
+            self._registered = False
+
+    async def finish(self) -> None:
+        """Close so that the last bytes arrive: say the end, then wait for the other side to say it too.
+
+        Closing a socket with unread input resets the connection, and a reset may overtake the reply that was
+        just sent. So what still comes is read and thrown away, within limits. Never raises.
+        """
+        waiting = LINGER_BYTES
+        timer = self._loop.call_later(LINGER_SECONDS, self.fail, TimeoutError())
+        try:
+            if self.tls is not None and self.tls.shutdown() != DONE:
+                self.socket.shutdown(socket.SHUT_WR)
+            elif self.tls is None:
+                self.socket.shutdown(socket.SHUT_WR)
+            while waiting > 0:
+                try:
+                    got = self.socket.recv(4096)  # below TLS: nobody will look at it
+                except BlockingIOError:
+                    await self._readable()
+                    continue
+                if not got:
+                    break
+                waiting -= len(got)
+        except (OSError, StreamError):
+            # Already gone, or out of time: there is nobody left to be polite to.
+            pass
+        finally:
+            timer.cancel()
+            self.close()
+
+
+def connect(loop: asyncio.AbstractEventLoop, address: Address) -> Stream:
+    """Start to connect; the first wait on the stream learns how it ended. Raises StreamError if it cannot start."""
+    try:
+        sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        raise StreamError("socket", error.errno or errno.EIO) from error
+    try:
+        if address.family is not socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect(address.sockaddr)
+    except OSError as error:
+        # A TCP connect goes on by itself; on a unix socket EAGAIN means that the queue is full.
+        if error.errno != errno.EINPROGRESS:
+            sock.close()
+            raise StreamError("connect", error.errno or errno.EIO) from error
+    return Stream(loop, sock)

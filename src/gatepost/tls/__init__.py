@@ -1,0 +1,1 @@
+"""OpenSSL, and only here."""
