@@ -10,8 +10,8 @@ same parser, so the documented one is the one in force.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -49,6 +49,13 @@ class Scene:
     directory: str  # of the main configuration file; relative names of certificates and includes
     prefix: str  # of the installation; relative names of logs and the pid file
     warn: Callable[[str], None]
+    claimed: set[Hashable] = field(default_factory=set)
+
+    def claim(self, key: Hashable) -> bool:
+        """Whether ``key`` is taken for the first time in the whole configuration; then it is taken."""
+        fresh = key not in self.claimed
+        self.claimed.add(key)
+        return fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Row:
     repeat: Repeat
     doc: str
     ours: bool  # True: not in nginx
+    required: bool  # a block where it could stand is refused without it
 
 
 @overload
@@ -89,6 +97,7 @@ def directive(
     repeat: Repeat = ...,
     name: str = ...,
     ours: bool = ...,
+    required: bool = ...,
 ) -> T: ...
 @overload
 def directive(
@@ -100,6 +109,7 @@ def directive(
     repeat: Repeat = ...,
     name: str = ...,
     ours: bool = ...,
+    required: bool = ...,
 ) -> T | None: ...
 def directive(
     kind: Kind[T],
@@ -110,13 +120,14 @@ def directive(
     repeat: Repeat = Repeat.REFUSED,
     name: str = "",
     ours: bool = False,
+    required: bool = False,
 ) -> T | None:
     """A settings field that a directive fills. ``name`` is given where the field is called otherwise.
 
     With ``default=None`` the field is None when the directive is not used; with ``""`` the kind parses
     no words at all (an empty list).
     """
-    row = Row(name, kind, contexts, default, repeat, doc, ours)
+    row = Row(name, kind, contexts, default, repeat, doc, ours, required)
     return cast("T", dataclasses.field(metadata={"row": row}))
 
 

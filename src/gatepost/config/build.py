@@ -1,0 +1,291 @@
+"""Statements and rows -> frozen settings: contexts, arity, duplicates, inheritance, checks.
+
+Theory of operation. The builder pulls statements and fills one *level* per block: the values and the places
+they were written at. Main and events share a level that is never inherited. When ``mail {}`` closes, each
+server's settings are merged, field by field (server level, else mail level, else default), then the checks run
+group by group and within a group server by server, so that of several mistakes the same one is reported as by
+nginx. Values are parsed when they are read: the first mistake in a file wins.
+
+``http {}`` and ``stream {}`` are passed over with one warning each.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from ..errors import ConfigError, Where
+from .directive import EVENTS, MAIL, MAIN, SERVER, Context, Repeat, Row, Scene, rows
+from .lexer import Lexer
+from .parser import BlockEnd, Parser, Statement
+
+T = TypeVar("T")
+
+# Blocks of the language: where each may stand, and the context inside.
+_BLOCKS = {"events": (MAIN, EVENTS), "mail": (MAIN, MAIL), "server": (MAIL, SERVER)}
+_FOREIGN = ("http", "stream")
+_ONCE = ("events", "mail", *_FOREIGN)
+
+
+class Settled:
+    """Settings objects by class, and where their values were written. Not changed once built."""
+
+    __slots__ = ("_objects", "_places", "where")
+
+    def __init__(self, where: Where, objects: Mapping[type, object], places: Mapping[str, Where]) -> None:
+        self.where = where
+        self._objects = dict(objects)
+        self._places = dict(places)
+
+    def __getitem__(self, cls: type[T]) -> T:
+        """The settings object of that class. KeyError if the class is not part of this configuration."""
+        return cast("T", self._objects[cls])
+
+    def __contains__(self, cls: type) -> bool:
+        return cls in self._objects
+
+    def where_of(self, directive: str) -> Where | None:
+        """Where the value in force was written, at the inner or outer level; the last line of several.
+
+        None where the default is in force.
+        """
+        return self._places.get(directive)
+
+
+class Server(Settled):
+    """One ``server {}``; ``where`` is the line of its opening."""
+
+    __slots__ = ()
+
+
+class Configuration(Settled):
+    """A whole configuration; ``where`` is the main file.
+
+    ``files`` holds path and text of every file read, ``warnings`` what the operator should hear, each with its
+    place.
+    """
+
+    __slots__ = ("files", "servers", "warnings")
+
+    def __init__(
+        self,
+        where: Where,
+        objects: Mapping[type, object],
+        places: Mapping[str, Where],
+        servers: Iterable[Server],
+        files: Iterable[tuple[str, str]] = (),
+        warnings: Iterable[str] = (),
+    ) -> None:
+        super().__init__(where, objects, places)
+        self.servers = tuple(servers)
+        self.files = tuple(files)
+        self.warnings = tuple(warnings)
+
+
+def defaults(cls: type[T], *, directory: str = "/", prefix: str = "/", **values: Any) -> T:
+    """A settings object as it is when no directive is used; ``values`` replace single fields."""
+    fields = {name: values.get(name, _default(row, directory, prefix)) for name, row in rows(cls).items()}
+    return cls(**fields)
+
+
+def _default(row: Row, directory: str, prefix: str) -> Any:
+    """The default of a row, through its own parser."""
+    if row.default is None:
+        return None
+    lexer = Lexer(row.default, lambda line: Where(f'default of "{row.name}"', line))
+    words: list[str] = []
+    while isinstance(token := lexer.next(), str):
+        words.append(token)
+    return row.kind.parse(words, Scene(row.name, None, directory, prefix, _ignore))
+
+
+def _ignore(_message: str) -> None:
+    return None
+
+
+def is_main_group(cls: type) -> bool:
+    """Whether the class holds settings of the whole program rather than of each server."""
+    return not any(row.contexts & (MAIL | SERVER) for row in rows(cls).values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where the value of a directive goes: the field of a settings class."""
+
+    group: type
+    field: str
+    row: Row
+
+
+@dataclass(slots=True)
+class _Level:
+    """What one block, or the main level, sets."""
+
+    where: Where
+    values: dict[tuple[type, str], Any] = field(default_factory=dict)
+    places: dict[str, Where] = field(default_factory=dict)
+
+
+def build(
+    parser: Parser,
+    groups: Sequence[type],
+    *,
+    where: Where,
+    prefix: str,
+    warn: Callable[[str], None] = _ignore,
+) -> Configuration:
+    """Read everything the parser has. Raises ConfigError at the first mistake.
+
+    ``groups`` are settings classes in the order of their checks; ``prefix`` is the directory of the
+    installation. ``warn`` hears each warning when it arises, with its place.
+    """
+    return _Builder(parser, groups, where, prefix, warn).run()
+
+
+class _Builder:
+    def __init__(
+        self,
+        parser: Parser,
+        groups: Sequence[type],
+        where: Where,
+        prefix: str,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.parser = parser
+        self.prefix = prefix
+        self.report = warn
+        self.main_groups = [group for group in groups if is_main_group(group)]
+        self.server_groups = [group for group in groups if not is_main_group(group)]
+        self.table: dict[str, list[_Slot]] = {}
+        self.rows = {group: rows(group) for group in groups}
+        for group, fields in self.rows.items():
+            for name, row in fields.items():
+                self.table.setdefault(row.name, []).append(_Slot(group, name, row))
+        self.default = cache(lambda row: _default(row, parser.directory, prefix))
+        self.main = _Level(where)
+        self.servers: tuple[Server, ...] = ()
+        self.seen: set[str] = set()
+        self.claimed: set[Hashable] = set()
+        self.warnings: list[str] = []
+
+    def run(self) -> Configuration:
+        self.block(MAIN, self.main)
+        return Configuration(
+            self.main.where,
+            {group: self.settle(group, [self.main]) for group in self.main_groups},
+            self.main.places,
+            self.servers,
+            self.parser.files.items(),
+            self.warnings,
+        )
+
+    def warn(self, message: str, where: Where) -> None:
+        text = f"{message} in {where}"
+        self.warnings.append(text)
+        self.report(text)
+
+    # Statements
+
+    def block(self, context: Context, level: _Level, servers: list[_Level] | None = None) -> None:
+        """Read up to the end of the block; at the main level, up to the end of everything."""
+        while (found := self.parser.next()) is not None:
+            if isinstance(found, BlockEnd):
+                return
+            if found.name in _BLOCKS or found.name in _FOREIGN:
+                self.open(found, context, servers)
+            else:
+                self.set(found, context, level)
+
+    def open(self, statement: Statement, context: Context, servers: list[_Level] | None) -> None:
+        name, where = statement.name, statement.where
+        outside, inside = _BLOCKS.get(name, (MAIN, MAIN))
+        if context is not outside:
+            raise ConfigError(f'"{name}" directive is not allowed here', where)
+        if not statement.opens:
+            raise ConfigError(f'directive "{name}" has no opening "{{"', where)
+        if statement.words:
+            raise _wrong_count(name, where)
+        if name in _ONCE:
+            if name in self.seen:
+                raise ConfigError(f'"{name}" directive is duplicate', where)
+            self.seen.add(name)
+        if name in _FOREIGN:
+            self.parser.skip_block()
+            self.warn(f'the "{name}" block is skipped: gatepost serves mail only', where)
+        elif name == "mail":
+            self.mail(_Level(where))
+        elif name == "server":
+            assert servers is not None
+            servers.append(self.server(_Level(where)))
+        else:
+            self.block(inside, self.main)
+
+    def mail(self, level: _Level) -> None:
+        found: list[_Level] = []
+        self.block(MAIL, level, found)
+        self.servers = tuple(self.merge(server, level) for server in found)
+        for group in self.server_groups:
+            check = getattr(group, "check", None)
+            if check is not None:
+                for server in self.servers:
+                    check(server[group], server)
+
+    def server(self, level: _Level) -> _Level:
+        self.block(SERVER, level)
+        for name, slots in self.table.items():
+            for slot in slots:
+                if slot.row.required and SERVER in slot.row.contexts and name not in level.places:
+                    raise ConfigError(f'no "{name}" is defined for server', level.where)
+        return level
+
+    def set(self, statement: Statement, context: Context, level: _Level) -> None:
+        name, where = statement.name, statement.where
+        slots = self.table.get(name)
+        if slots is None:
+            raise ConfigError(f'unknown directive "{name}"', where)
+        slot = next((slot for slot in slots if context in slot.row.contexts), None)
+        if slot is None:
+            raise ConfigError(f'"{name}" directive is not allowed here', where)
+        if statement.opens:
+            raise ConfigError(f'directive "{name}" is not terminated by ";"', where)
+        kind = slot.row.kind
+        least, most = kind.arity
+        if len(statement.words) < least or (most is not None and len(statement.words) > most):
+            raise _wrong_count(name, where)
+        key = (slot.group, slot.field)
+        again = key in level.values
+        if again and slot.row.repeat is Repeat.REFUSED:
+            raise ConfigError(f'"{name}" directive is duplicate', where)
+        scene = Scene(
+            name, where, self.parser.directory, self.prefix, lambda message: self.warn(message, where), self.claimed
+        )
+        try:
+            value = kind.parse(statement.words, scene)
+            if again and slot.row.repeat is Repeat.ADDS:
+                first = level.values[key]
+                value = kind.combine(first, value, scene) if kind.combine else first + value
+        except ConfigError as error:
+            if error.where is None:
+                error.where = where
+            raise
+        level.values[key] = value
+        level.places[name] = where
+
+    # Merging
+
+    def merge(self, server: _Level, mail: _Level) -> Server:
+        objects = {group: self.settle(group, [server, mail]) for group in self.server_groups}
+        return Server(server.where, objects, {**mail.places, **server.places})
+
+    def settle(self, group: type, levels: Sequence[_Level]) -> object:
+        """The settings object whose fields come from the first level that has them."""
+        fields: dict[str, Any] = {}
+        for name, row in self.rows[group].items():
+            key = (group, name)
+            holder = next((level for level in levels if key in level.values), None)
+            fields[name] = self.default(row) if holder is None else holder.values[key]
+        return group(**fields)
+
+
+def _wrong_count(name: str, where: Where) -> ConfigError:
+    return ConfigError(f'invalid number of arguments in "{name}" directive', where)
