@@ -1,0 +1,65 @@
+"""A backend that behaves as badly as a story wants: one Python function per connection."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from .line_client import LineClient
+from .waiting import LIMIT_SECONDS
+
+Script = Callable[[LineClient], None]
+
+
+class ScriptedBackend:
+    """Listens on ``port``; each accepted connection runs ``script`` in a thread and is closed after it."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.connections = 0
+        self.over = threading.Event()  # set when the story is over: a script that holds its client waits on it
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def hold(self) -> None:
+        """For the end of a script: keep the connection open and silent until the story is over."""
+        self.over.wait(LIMIT_SECONDS)
+
+    def _run(self) -> None:
+        while not self.over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.settimeout(LIMIT_SECONDS)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        # What the proxy does to a connection is judged by what the client sees, not in here.
+        with LineClient(connection) as client, contextlib.suppress(OSError, EOFError):
+            self.script(client)
+
+
+def imap_login(conversation: LineClient, greeting: bytes = b"* OK ready") -> tuple[bytes, bytes, bytes]:
+    """Play a backend up to the password: tag, user and password as the proxy sent them."""
+    conversation.send(greeting + b"\r\n")
+    tag = conversation.line().split(b" ", 1)[0]
+    conversation.send(b"+ user\r\n")
+    user = conversation.line().rsplit(b" ", 1)[0]
+    conversation.send(b"+ password\r\n")
+    return tag, user, conversation.line()
