@@ -1,0 +1,46 @@
+# Everything a developer does. Each target sets up what it needs; none of them needs root.
+#
+#   make install             .venv with the command .venv/bin/gatepost
+#   make demo [ARGS=--check] a mail server and gatepost in front of it, on this machine
+#   make test [ARGS=...]     all tests; ARGS go to pytest
+#   make lint                formatter, linter, types
+#   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside Debian's nginx if it is installed
+#
+# PYTHON=/path/to/python3.13 chooses the interpreter; otherwise the newest of 3.11 to 3.14 is taken.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+SETUP := sh tools/make-venv $(VENV)
+
+.PHONY: install demo test lint bench native clean
+
+install: $(VENV)/.installed
+demo: $(VENV)/.installed-demo
+	$(BIN)/python demo/run.py $(ARGS)
+
+test: $(VENV)/.installed-dev native
+	sh tools/need-programs dovecot curl openssl
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev native
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+# The compiled form of the TLS binding, where there are a compiler and headers; else the tests use the form without.
+native: $(VENV)/.native
+$(VENV)/.native: $(VENV)/.installed-dev src/gatepost/tls/_decl.py src/gatepost/tls/build.py
+	@if $(BIN)/python -m gatepost.tls.build; then touch $@; else echo 'gatepost: going on without the compiled TLS binding'; fi
+
+$(VENV)/.installed: pyproject.toml tools/make-venv
+	$(SETUP)
+$(VENV)/.installed-demo: pyproject.toml tools/make-venv
+	$(SETUP) demo
+$(VENV)/.installed-dev: pyproject.toml tools/make-venv
+	$(SETUP) dev
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

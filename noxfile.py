@@ -1,0 +1,33 @@
+"""What CI runs, on every Python that is here: ``nox``. Interpreters that are missing are passed over."""
+
+import nox
+
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "tests"]
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests. Arguments behind ``--`` go to pytest."""
+    session.install("--editable", ".[dev]")
+    # 1: no compiler or no headers; the tests then use the binding that needs none.
+    session.run("python", "-m", "gatepost.tls.build", success_codes=[0, 1])
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def demo(session: nox.Session) -> None:
+    """The demo, checking itself."""
+    session.install("--editable", ".[demo]")
+    session.run("python", "demo/run.py", "--check")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatter, linter, types."""
+    session.install("--editable", ".[dev]")
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("mypy")
