@@ -9,12 +9,14 @@ nginx. Values are parsed when they are read: the first mistake in a file wins.
 ``http {}`` and ``stream {}`` are passed over with one warning each.
 """
 
+import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from ..errors import ConfigError, Where
+from gatepost.errors import ConfigError, Where
+
 from .directive import EVENTS, MAIL, MAIN, SERVER, Context, Repeat, Row, Scene, rows
 from .lexer import Lexer
 from .parser import BlockEnd, Parser, Statement
@@ -82,13 +84,31 @@ class Configuration(Settled):
         self.warnings = tuple(warnings)
 
 
-def defaults(cls: type[T], *, directory: str = "/", prefix: str = "/", **values: Any) -> T:
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the configuration does not say itself: where things are.
+
+    ``path`` is the main file. Relative names of certificates and includes start at its directory, those of logs
+    and the pid file at ``prefix``. ``error_log`` is where lines go that no directive directs.
+    """
+
+    path: str
+    prefix: str = "/"
+    error_log: str = "stderr"
+
+    @property
+    def directory(self) -> str:
+        return os.path.dirname(self.path)
+
+
+def defaults(cls: type[T], **values: Any) -> T:
     """A settings object as it is when no directive is used; ``values`` replace single fields."""
-    fields = {name: values.get(name, _default(row, directory, prefix)) for name, row in rows(cls).items()}
+    anywhere = Installation("/gatepost.conf")
+    fields = {name: values.get(name, _default(row, anywhere)) for name, row in rows(cls).items()}
     return cls(**fields)
 
 
-def _default(row: Row, directory: str, prefix: str) -> Any:
+def _default(row: Row, installation: Installation) -> Any:
     """The default of a row, through its own parser."""
     if row.default is None:
         return None
@@ -96,7 +116,10 @@ def _default(row: Row, directory: str, prefix: str) -> Any:
     words: list[str] = []
     while isinstance(token := lexer.next(), str):
         words.append(token)
-    return row.kind.parse(words, Scene(row.name, None, directory, prefix, _ignore))
+    scene = Scene(
+        row.name, None, installation.directory, installation.prefix, _ignore, error_log=installation.error_log
+    )
+    return row.kind.parse(words, scene)
 
 
 def _ignore(_message: str) -> None:
@@ -129,17 +152,15 @@ class _Level:
 def build(
     parser: Parser,
     groups: Sequence[type],
-    *,
-    where: Where,
-    prefix: str,
+    installation: Installation,
     warn: Callable[[str], None] = _ignore,
 ) -> Configuration:
     """Read everything the parser has. Raises ConfigError at the first mistake.
 
-    ``groups`` are settings classes in the order of their checks; ``prefix`` is the directory of the
-    installation. ``warn`` hears each warning when it arises, with its place.
+    ``groups`` are settings classes in the order of their checks. ``warn`` hears each warning when it arises, with
+    its place.
     """
-    return _Builder(parser, groups, where, prefix, warn).run()
+    return _Builder(parser, groups, installation, warn).run()
 
 
 class _Builder:
@@ -147,12 +168,11 @@ class _Builder:
         self,
         parser: Parser,
         groups: Sequence[type],
-        where: Where,
-        prefix: str,
+        installation: Installation,
         warn: Callable[[str], None],
     ) -> None:
         self.parser = parser
-        self.prefix = prefix
+        self.installation = installation
         self.report = warn
         self.main_groups = [group for group in groups if is_main_group(group)]
         self.server_groups = [group for group in groups if not is_main_group(group)]
@@ -161,8 +181,8 @@ class _Builder:
         for group, fields in self.rows.items():
             for name, row in fields.items():
                 self.table.setdefault(row.name, []).append(_Slot(group, name, row))
-        self.default = cache(lambda row: _default(row, parser.directory, prefix))
-        self.main = _Level(where)
+        self.default = cache(lambda row: _default(row, installation))
+        self.main = _Level(Where(installation.path, 1))
         self.servers: tuple[Server, ...] = ()
         self.seen: set[str] = set()
         self.claimed: set[Hashable] = set()
@@ -257,7 +277,13 @@ class _Builder:
         if again and slot.row.repeat is Repeat.REFUSED:
             raise ConfigError(f'"{name}" directive is duplicate', where)
         scene = Scene(
-            name, where, self.parser.directory, self.prefix, lambda message: self.warn(message, where), self.claimed
+            name,
+            where,
+            self.installation.directory,
+            self.installation.prefix,
+            lambda message: self.warn(message, where),
+            self.installation.error_log,
+            self.claimed,
         )
         try:
             value = kind.parse(statement.words, scene)
@@ -278,12 +304,16 @@ class _Builder:
         return Server(server.where, objects, {**mail.places, **server.places})
 
     def settle(self, group: type, levels: Sequence[_Level]) -> object:
-        """The settings object whose fields come from the first level that has them."""
+        """The settings object whose fields come from the first of ``levels`` (inner, outer) that has them."""
         fields: dict[str, Any] = {}
         for name, row in self.rows[group].items():
-            key = (group, name)
-            holder = next((level for level in levels if key in level.values), None)
-            fields[name] = self.default(row) if holder is None else holder.values[key]
+            found = [level.values[group, name] for level in levels if (group, name) in level.values]
+            if not found:
+                fields[name] = self.default(row)
+            elif len(found) == 1 or row.kind.inherit is None:
+                fields[name] = found[0]
+            else:
+                fields[name] = row.kind.inherit(found[1], found[0])
         return group(**fields)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import Any, Generic, TypeVar, cast, overload
 
-from ..errors import Where
+from gatepost.errors import Where
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class Scene:
     directory: str  # of the main configuration file; relative names of certificates and includes
     prefix: str  # of the installation; relative names of logs and the pid file
     warn: Callable[[str], None]
+    error_log: str = "stderr"  # where lines go that no error_log directive directs
     claimed: set[Hashable] = field(default_factory=set)
 
     def claim(self, key: Hashable) -> bool:
@@ -64,13 +65,16 @@ class Kind(Generic[T]):
 
     ``parse`` gets the words of one use and raises ConfigError without a place; the builder adds it.
     ``arity`` is (least, most); most None means any number.
-    ``combine`` joins the values of two uses where the directive ``Repeat.ADDS``.
+    ``combine`` joins the values of two uses where the directive ``Repeat.ADDS``; without it they are added.
+    ``inherit`` makes the value of a server from those of the outer and the inner level where both have one;
+    without it the inner one replaces the outer one.
     """
 
     syntax: str
     arity: tuple[int, int | None]
     parse: Callable[[Sequence[str], Scene], T]
     combine: Callable[[T, T, Scene], T] | None = None
+    inherit: Callable[[T, T], T] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ..errors import ConfigError
-from ..log import Level, Target
+from gatepost.errors import ConfigError
+from gatepost.log import Level, Sink
+
 from .directive import Kind, Scene
 
 T = TypeVar("T")
@@ -200,6 +201,15 @@ def enum(*allowed: str) -> Kind[str]:
     return Kind(" | ".join(allowed), (1, 1), parse)
 
 
+def ignored(syntax: str, arity: tuple[int, int | None], reason: str) -> Kind[None]:
+    """A directive of nginx that is accepted, warned about and not obeyed. ``reason`` is for the operator."""
+
+    def parse(_given: Sequence[str], scene: Scene) -> None:
+        scene.warn(f'the "{scene.name}" directive is ignored: {reason}')
+
+    return Kind(syntax, arity, parse)
+
+
 _LEVELS = {level.word: level for level in Level}
 # nginx picks subsystems to debug; here each of the words means the level "debug".
 _DEBUG_WORDS = frozenset(f"debug_{part}" for part in ("core", "alloc", "mutex", "event", "http", "mail", "stream"))
@@ -220,16 +230,16 @@ def _level(given: Sequence[str]) -> Level:
     return Level.ERROR if level is None else level
 
 
-def _error_log(given: Sequence[str], scene: Scene) -> tuple[Target, ...]:
-    if not given:
-        return ()
+def _error_log(given: Sequence[str], scene: Scene) -> tuple[Sink, ...]:
+    """No words at all stand for the log of the installation."""
+    given = given or (scene.error_log,)
     name, level = given[0], _level(given[1:])
     if name in ("stderr", ""):
-        return (Target(None, level),)
+        return (Sink(None, level),)
     scheme = name.partition(":")[0]
     if scheme in ("syslog", "memory") and ":" in name:
         raise ConfigError(f'"{scheme}:" is not supported by this version as a target of "{scene.name}"')
-    return (Target(os.path.join(scene.prefix, name), level),)
+    return (Sink(os.path.join(scene.prefix, name), level),)
 
 
 ERROR_LOG = Kind("file | stderr [level]", (1, None), _error_log)

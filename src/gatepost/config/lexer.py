@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from ..errors import ConfigError, Where
+from gatepost.errors import ConfigError, Where
 
 MAX_WORD_BYTES = 4096  # as written, quotes and backslashes included; nginx's limit
 SHOWN_CHARS = 10  # how much of an overlong word its error shows

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ..errors import ConfigError, Where
+from gatepost.errors import ConfigError, Where
+
 from .lexer import Lexer, Mark, decode
 
 MAX_NESTED_FILES = 64  # includes within includes; a loop is found before that
@@ -60,7 +61,7 @@ class _Waiting:
     """Files that one include names, still to be read; the next one is the last."""
 
     paths: list[str]
-    where: Where
+    where: Where | None
 
 
 class Parser:
@@ -77,8 +78,16 @@ class Parser:
         self._count = 0
         self._bytes = 0
 
-    def add_file(self, path: str, where: Where | None = None) -> None:
-        """Read ``path`` next. ``where`` is the include that names it. Raises ConfigError."""
+    def add_file(self, path: str) -> None:
+        """Read ``path`` next."""
+        self._stack.append(_Waiting([path], None))
+
+    def add_directives(self, text: str) -> None:
+        """Read the directives of the option ``-g`` next. Raises ConfigError."""
+        self._add(text, _command_line, None)
+
+    def _open(self, path: str, where: Where | None) -> None:
+        """``where`` is the include that names ``path``; None for the main file."""
         if self._count >= MAX_FILES:
             raise ConfigError(f"more than {MAX_FILES} files", where)
         self._count += 1
@@ -91,10 +100,6 @@ class Parser:
         text = decode(data)
         self.files[path] = text
         self._add(text, partial(Where, path), identity)
-
-    def add_directives(self, text: str) -> None:
-        """Read the directives of the option ``-g`` next. Raises ConfigError."""
-        self._add(text, _command_line, None)
 
     def _add(self, text: str, place: Callable[[int], Where], identity: tuple[int, int] | None) -> None:
         at = text.find("\0")
@@ -122,7 +127,7 @@ class Parser:
             top = self._stack[-1]
             if isinstance(top, _Waiting):
                 if top.paths:
-                    self.add_file(top.paths.pop(), top.where)
+                    self._open(top.paths.pop(), top.where)
                 else:
                     self._stack.pop()
                 continue

@@ -1,0 +1,79 @@
+"""Directives that every mail protocol obeys."""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatepost.config.build import Server
+from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive
+from gatepost.config.kinds import NUMBER, size_bytes
+from gatepost.errors import ConfigError
+
+from . import protocol_of, protocols
+
+MIN_PROXY_BUFFER = (
+    512  # bytes; a reply line of POP3 and SMTP may be that long (RFC 2449 section 4, RFC 5321 section 4.5.3)
+)
+
+
+def _protocol(words: Sequence[str], _scene: Scene) -> str:
+    if words[0] not in protocols():
+        raise ConfigError(f'unknown protocol "{words[0]}"')
+    return words[0]
+
+
+def _server_name(words: Sequence[str], _scene: Scene) -> str:
+    """An empty name stands for the machine's, and still hides the one of the outer level, as in nginx."""
+    return words[0] or socket.gethostname().lower()
+
+
+def _proxy_buffer(words: Sequence[str], scene: Scene) -> int:
+    size = size_bytes(words[0])
+    if size is None:
+        raise ConfigError(f'"{scene.name}" directive invalid value')
+    if size < MIN_PROXY_BUFFER:
+        raise ConfigError(f'"{scene.name}" must be at least {MIN_PROXY_BUFFER} bytes')
+    return size
+
+
+PROTOCOL = Kind("name", (1, 1), _protocol)
+SERVER_NAME = Kind("name", (1, 1), _server_name)
+PROXY_BUFFER = Kind("size", (1, 1), _proxy_buffer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolSettings:
+    """What is spoken, under which name, and what a client may get wrong."""
+
+    protocol: str | None = directive(
+        PROTOCOL,
+        SERVER,
+        default=None,
+        repeat=Repeat.LAST_WINS,
+        doc="""The mail protocol; by default the one whose well-known port is listened on first.""",
+    )
+    server_name: str = directive(
+        SERVER_NAME,
+        MAIL | SERVER,
+        default='""',
+        doc="""How we call ourselves in greetings and challenges. Default: the host name of the machine.""",
+    )
+    max_errors: int = directive(
+        NUMBER,
+        MAIL | SERVER,
+        default="5",
+        doc="""Commands that cannot be understood, after which the connection is closed.""",
+    )
+    proxy_buffer: int = directive(
+        PROXY_BUFFER,
+        MAIL | SERVER,
+        default="4k",
+        doc="""Bytes of one reply of the backend while logging in.""",
+    )
+
+    def check(self, server: Server) -> None:
+        """Raises ConfigError where no protocol is known."""
+        protocol_of(server)
+
+
+SETTINGS: tuple[type, ...] = (ProtocolSettings,)

@@ -1,0 +1,120 @@
+"""Directives about workers, at the top level and in ``events {}``; and those of nginx that mean nothing here."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gatepost.config.directive import EVENTS, MAIN, Context, Kind, Repeat, Scene, directive
+from gatepost.config.kinds import NUMBER, STRING, TIME, ignored, number
+from gatepost.errors import ConfigError
+
+MAX_WORKERS = 1024  # processes; far beyond any machine's processors, far below its process table
+
+
+def _worker_processes(words: Sequence[str], scene: Scene) -> int:
+    if words[0] == "auto":
+        return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    count = number(words[0])
+    if count is None or not 1 <= count <= MAX_WORKERS:
+        raise ConfigError(f'"{scene.name}" directive invalid value')
+    return count
+
+
+def _worker_connections(words: Sequence[str], _scene: Scene) -> int:
+    count = number(words[0])
+    if not count:
+        raise ConfigError(f'invalid number "{words[0]}"')
+    return count
+
+
+def _env(words: Sequence[str], _scene: Scene) -> tuple[tuple[str, str | None], ...]:
+    if not words:
+        return ()
+    name, equals, value = words[0].partition("=")
+    if not name:
+        raise ConfigError(f'invalid variable name "{words[0]}"')
+    return ((name, value if equals else None),)
+
+
+WORKER_PROCESSES = Kind("number | auto", (1, 1), _worker_processes)
+WORKER_CONNECTIONS = Kind("number", (1, 1), _worker_connections)
+ENV = Kind("variable[=value]", (1, 1), _env)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How many workers there are, what each may use, and how long it may take to end."""
+
+    worker_processes: int = directive(
+        WORKER_PROCESSES,
+        MAIN,
+        default="1",
+        doc="""Number of workers. ``auto``: one for each processor that this process may run on.""",
+    )
+    worker_connections: int = directive(
+        WORKER_CONNECTIONS,
+        EVENTS,
+        default="512",
+        doc="""Connections one worker holds at once, to clients, upstreams and authentication services together.""",
+    )
+    worker_rlimit_nofile: int | None = directive(
+        NUMBER, MAIN, default=None, doc="""Limit of open files of a worker. Default: as inherited."""
+    )
+    worker_shutdown_timeout: float | None = directive(
+        TIME,
+        MAIN,
+        default=None,
+        doc="""How long sessions may go on in a worker that was told to stop. Default: until they end.""",
+    )
+    env: tuple[tuple[str, str | None], ...] = directive(
+        ENV,
+        MAIN,
+        default="",
+        repeat=Repeat.ADDS,
+        doc="""A variable that workers keep from the environment, or get. All others but ``TZ`` are removed.""",
+    )
+    working_directory: str | None = directive(
+        STRING, MAIN, default=None, doc="""Current directory of workers, where core files go."""
+    )
+
+
+def _ignored(contexts: Context, syntax: str, reason: str, *, many: bool = False) -> Any:
+    """A field for a directive that is accepted but not obeyed. ``many``: it takes any number of words."""
+    kind = ignored(syntax, (1, None if many else 1), reason)
+    return directive(
+        kind, contexts, default=None, repeat=Repeat.LAST_WINS, doc=f"Accepted with a warning, not obeyed: {reason}."
+    )
+
+
+_LOOP = "the event loop decides that itself"
+_SCHEDULING = "the service manager places processes and sets their priority"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoredSettings:
+    """Directives that an nginx.conf may carry and that mean nothing here: each use is a warning."""
+
+    load_module: None = _ignored(MAIN, "file", "gatepost has no loadable modules")
+    pcre_jit: None = _ignored(MAIN, "on | off", "no regular expressions are matched")
+    quic_bpf: None = _ignored(MAIN, "on | off", "gatepost does not speak QUIC")
+    thread_pool: None = _ignored(MAIN, "name threads=number", "workers have no threads", many=True)
+    worker_aio_requests: None = _ignored(EVENTS, "number", "workers do no asynchronous file access")
+    worker_priority: None = _ignored(MAIN, "number", _SCHEDULING)
+    worker_cpu_affinity: None = _ignored(MAIN, "mask ... | auto", _SCHEDULING, many=True)
+    worker_rlimit_core: None = _ignored(MAIN, "size", "the service manager limits core files")
+    timer_resolution: None = _ignored(MAIN, "time", _LOOP)
+    lock_file: None = _ignored(MAIN, "file", "workers share no lock file")
+    debug_points: None = _ignored(MAIN, "abort | stop", "that is for debugging nginx")
+    ssl_engine: None = _ignored(MAIN, "device", "name engines and providers in openssl.cnf")
+    ssl_object_cache_inheritable: None = _ignored(MAIN, "on | off", "certificate files are read again each time")
+    google_perftools_profiles: None = _ignored(MAIN, "file", "that is for profiling nginx")
+    use: None = _ignored(EVENTS, "method", _LOOP)
+    multi_accept: None = _ignored(EVENTS, "on | off", _LOOP)
+    accept_mutex: None = _ignored(EVENTS, "on | off", _LOOP)
+    accept_mutex_delay: None = _ignored(EVENTS, "time", _LOOP)
+    epoll_events: None = _ignored(EVENTS, "number", _LOOP)
+    debug_connection: None = _ignored(EVENTS, "address", "the level of error_log holds for all connections")
+
+
+SETTINGS: tuple[type, ...] = (WorkerSettings, IgnoredSettings)
