@@ -49,7 +49,9 @@ def check(credentials: Credentials, command: str) -> Credentials:
 class Mechanism:
     """One mechanism, as all protocols see it.
 
-    ``exchange`` takes a challenge maker (called at most once, for mechanisms that need one).
+    ``exchange`` takes a challenge maker (called at most once, for mechanisms that need one). The first challenge
+    it yields is dropped where the client sent an initial response. Base64, cancelling and size limits belong to
+    the protocols. A SaslError it raises carries the whole log line.
     ``word`` is how the ``*_auth`` directives name it; ``rank`` orders mechanisms where they are advertised.
     """
 

@@ -1,0 +1,1 @@
+"""SASL mechanisms, each by itself and all against one contract."""
