@@ -36,7 +36,7 @@ def _proxy_buffer(words: Sequence[str], scene: Scene) -> int:
     return size
 
 
-PROTOCOL = Kind("name", (1, 1), _protocol)
+PROTOCOL_WORD = Kind("name", (1, 1), _protocol)
 SERVER_NAME = Kind("name", (1, 1), _server_name)
 PROXY_BUFFER = Kind("size", (1, 1), _proxy_buffer)
 
@@ -46,7 +46,7 @@ class ProtocolSettings:
     """What is spoken, under which name, and what a client may get wrong."""
 
     protocol: str | None = directive(
-        PROTOCOL,
+        PROTOCOL_WORD,
         SERVER,
         default=None,
         repeat=Repeat.LAST_WINS,
