@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 
 def challenge_source(server_name: str) -> Callable[[], bytes]:
-    """A function whose every call gives a fresh ``<RANDOM.TIME@SERVER_NAME>`` (RFC 2195 section 2, RFC 1939 section 7).
+    """A function whose every call gives a fresh ``<RANDOM.TIME@SERVER_NAME>``.
 
-    RANDOM is below 2**31 and cannot be foretold; TIME is Unix time in seconds.
+    The form is that of RFC 1939 section 7 and RFC 2195 section 2. RANDOM is below 2**31 and cannot be
+    foretold; TIME is Unix time in seconds.
     """
     name = server_name.encode("utf-8", "surrogateescape")
 

@@ -6,7 +6,7 @@ The protocols add only their words around it (``+ ``, ``334 ``) and their reply 
 import binascii
 from collections.abc import Callable
 
-from ..sasl.mechanism import Credentials, Mechanism, SaslError, check
+from gatepost.sasl.mechanism import Credentials, Mechanism, SaslError, check
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 

@@ -10,8 +10,8 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.config.build import Server
 from gatepost.address import Address
+from gatepost.config.build import Server
 
 from .events import Account, Effect, Event
 
@@ -33,7 +33,7 @@ class ClientMachine(typing.Protocol):
     """Everything from the greeting to the login, as seen by the client."""
 
     def start(self) -> list[Effect]:
-        """What to do first, usually the greeting. Called once, when the client may be spoken to (after implicit TLS)."""
+        """What to do first, usually greet. Called once, when the client may be spoken to (after implicit TLS)."""
 
     def receive(self, data: bytes) -> list[Effect]:
         """Bytes from the client, in any cuts. Never raises. Buffers at most the protocol's limit plus ``data``."""

@@ -1,0 +1,135 @@
+"""Logs in to an IMAP server on a client's behalf, with the client's own tag.
+
+**Theory of operation.** The greeting, then a continuation for each of the two literals of LOGIN are waited for;
+each lets one part of the command go out (``DIALOGUE``). Then comes the verdict. Replies are read line by line. Any
+number of untagged responses may come before the awaited line, and a literal inside of one is skipped by its size,
+so that its data can never pass for a tagged line. Untagged responses go to the client if they come with the
+verdict; earlier ones are dropped.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gatepost.log import quoted
+from gatepost.protocol.events import Account, Declined, Effect, Event, Failed, LoggedIn, Send
+from gatepost.protocol.framing import Framer, TooLong
+
+from . import grammar
+
+
+class Step(NamedTuple):
+    """A line that is waited for, and what is said to it: from tag, user name and password."""
+
+    is_awaited: Callable[[bytes], bool]
+    command: Callable[[bytes, bytes, bytes], bytes]
+    action: str
+
+
+DIALOGUE = (
+    Step(grammar.greets, grammar.login, "sending LOGIN command to upstream"),
+    Step(grammar.goes_ahead, grammar.login_user, "sending user name to upstream"),
+    Step(grammar.goes_ahead, grammar.login_password, "sending password to upstream"),
+)
+GREETING = 0
+VERDICT = len(DIALOGUE)
+LOGGED_IN = VERDICT + 1  # nothing is waited for: what comes is for the relay
+OVER = VERDICT + 2  # nothing is waited for: what comes is dropped
+
+
+class ImapUpstream:
+    """One login. See ``UpstreamMachine`` for the contract. Forgets the account as soon as it is sent."""
+
+    __slots__ = ("_account", "_continued", "_input", "_literal_bytes", "_reply", "_step", "_tag")
+
+    def __init__(self, tag: bytes, account: Account, reply_bytes: int) -> None:
+        """``reply_bytes``: how long one reply may be, all its lines together. The account must have a password."""
+        assert account.password is not None
+        self._tag = tag
+        self._account: tuple[bytes, bytes] | None = (account.user, account.password)
+        self._input = Framer(reply_bytes)
+        self._step = GREETING
+        self._reply = bytearray()  # all since our last command
+        self._literal_bytes: int | None = None  # awaited data inside of an untagged response
+        self._continued = False  # the next line goes on with an untagged response
+
+    def receive(self, data: bytes) -> list[Effect]:
+        effects: list[Effect] = []
+        if self._step == OVER:
+            return effects
+        self._input.feed(data)
+        try:
+            while self._step <= VERDICT and self._read(effects):
+                pass
+        except TooLong:
+            shown = bytes(self._reply) + self._input.head()
+            effects.append(Failed(f'upstream sent too long response line: "{quoted(shown)}"'))
+            self._give_up()
+        return effects
+
+    def tell(self, _event: Event) -> list[Effect]:
+        """Nothing that can happen concerns this machine: it asks for no handshake."""
+        return []
+
+    def rest(self) -> bytes:
+        return self._input.rest()
+
+    def _read(self, effects: list[Effect]) -> bool:
+        """Take one piece of the input. Returns whether there was one."""
+        if self._literal_bytes is not None:
+            data = self._input.take(self._literal_bytes)
+            if data is None:
+                return False
+            self._reply += data
+            self._literal_bytes = None
+        line = self._input.line()
+        if line is None:
+            return False
+        self._reply += line
+        if not self._skips(line):
+            effects.append(self._judge(line))
+        return True
+
+    def _skips(self, line: bytes) -> bool:
+        """Whether the line belongs to an untagged response that decides nothing."""
+        if not self._continued:
+            if self._step == GREETING or not line.startswith(b"* "):
+                return False
+            condition = grammar.status(line)
+            if condition:
+                # No verdict is sure to come behind BYE: waiting for one would end in the timeout.
+                return condition != b"BYE"
+        self._literal_bytes = grammar.announced(line)
+        self._continued = self._literal_bytes is not None
+        return True
+
+    def _judge(self, line: bytes) -> Effect:
+        """Look at the line that had to be the awaited one."""
+        if self._account is not None:
+            step = DIALOGUE[self._step]
+            if step.is_awaited(line):
+                command = step.command(self._tag, *self._account)
+                self._reply.clear()
+                self._input.done()
+                self._step += 1
+                if self._step == VERDICT:
+                    self._account = None
+                return Send(command, step.action)
+        condition = grammar.verdict(line, self._tag)
+        reply = bytes(self._reply)
+        if self._step == VERDICT:
+            if condition == b"OK":
+                self._step = LOGGED_IN
+                self._reply.clear()
+                return LoggedIn(reply)
+            # As nginx shows it: without what was skipped and without a tag that is ours.
+            text = line.removeprefix(self._tag + b" ")
+        else:
+            text = reply
+        self._give_up()
+        return Declined(reply, text.removesuffix(b"\n").removesuffix(b"\r"), credentials=condition == b"NO")
+
+    def _give_up(self) -> None:
+        self._step = OVER
+        self._account = None
+        self._reply.clear()
+        self._input.clear()

@@ -1,0 +1,1 @@
+"""Protocol machines: transcripts, properties, and what they are made of."""

@@ -1,0 +1,1 @@
+"""IMAP on both sides of the proxy."""
