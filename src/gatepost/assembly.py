@@ -53,7 +53,7 @@ def load(
     installation: Installation,
     *,
     directives: str = "",
-    warn: Callable[[str], None] = _ignore,
+    warn: Callable[[str], object] = _ignore,
 ) -> Configuration:
     """Read ``installation.path``; before it ``directives``, those of the option ``-g``.
 

@@ -57,7 +57,24 @@ class Settled:
 class Server(Settled):
     """One ``server {}``; ``where`` is the line of its opening."""
 
-    __slots__ = ()
+    __slots__ = ("_inner",)
+
+    def __init__(
+        self,
+        where: Where,
+        objects: Mapping[type, object],
+        places: Mapping[str, Where],
+        inner: Iterable[str],
+    ) -> None:
+        """``inner`` names the directives that stand in the block itself."""
+        super().__init__(where, objects, places)
+        self._inner = frozenset(inner)
+
+    def level_of(self, directive: str) -> Context | None:
+        """SERVER or MAIL, whichever the value in force comes from; None where the default is in force."""
+        if directive not in self._places:
+            return None
+        return SERVER if directive in self._inner else MAIL
 
 
 class Configuration(Settled):
@@ -153,7 +170,7 @@ def build(
     parser: Parser,
     groups: Sequence[type],
     installation: Installation,
-    warn: Callable[[str], None] = _ignore,
+    warn: Callable[[str], object] = _ignore,
 ) -> Configuration:
     """Read everything the parser has. Raises ConfigError at the first mistake.
 
@@ -169,7 +186,7 @@ class _Builder:
         parser: Parser,
         groups: Sequence[type],
         installation: Installation,
-        warn: Callable[[str], None],
+        warn: Callable[[str], object],
     ) -> None:
         self.parser = parser
         self.installation = installation
@@ -301,7 +318,7 @@ class _Builder:
 
     def merge(self, server: _Level, mail: _Level) -> Server:
         objects = {group: self.settle(group, [server, mail]) for group in self.server_groups}
-        return Server(server.where, objects, {**mail.places, **server.places})
+        return Server(server.where, objects, {**mail.places, **server.places}, server.places)
 
     def settle(self, group: type, levels: Sequence[_Level]) -> object:
         """The settings object whose fields come from the first of ``levels`` (inner, outer) that has them."""

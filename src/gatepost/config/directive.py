@@ -48,7 +48,7 @@ class Scene:
     where: Where | None  # None while a default is parsed
     directory: str  # of the main configuration file; relative names of certificates and includes
     prefix: str  # of the installation; relative names of logs and the pid file
-    warn: Callable[[str], None]
+    warn: Callable[[str], object]
     error_log: str = "stderr"  # where lines go that no error_log directive directs
     claimed: set[Hashable] = field(default_factory=set)
 

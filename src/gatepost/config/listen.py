@@ -117,7 +117,7 @@ _Host: TypeAlias = "tuple[socket.AddressFamily, str]"
 def _ipv6(host: str, fail: _Fail) -> Sequence[_Host]:
     try:
         packed = socket.inet_pton(socket.AF_INET6, host)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         fail("invalid IPv6 address")
     return [(socket.AF_INET6, socket.inet_ntop(socket.AF_INET6, packed))]
 
@@ -128,7 +128,7 @@ def _resolved(host: str, fail: _Fail) -> Sequence[_Host]:
         return [(socket.AF_INET, "0.0.0.0")]
     try:
         packed = socket.inet_pton(socket.AF_INET, host)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         pass
     else:
         return [(socket.AF_INET, socket.inet_ntop(socket.AF_INET, packed))]
@@ -136,7 +136,7 @@ def _resolved(host: str, fail: _Fail) -> Sequence[_Host]:
         # Bytes, because for text the idna codec would be loaded.
         name = host.encode("ascii")
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         fail("host not found")
     known = [
         (family, str(sockaddr[0]))

@@ -1,6 +1,6 @@
 """Directives that every mail protocol obeys."""
 
-import socket
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def _protocol(words: Sequence[str], _scene: Scene) -> str:
 
 def _server_name(words: Sequence[str], _scene: Scene) -> str:
     """An empty name stands for the machine's, and still hides the one of the outer level, as in nginx."""
-    return words[0] or socket.gethostname().lower()
+    return words[0] or os.uname().nodename.lower()
 
 
 def _proxy_buffer(words: Sequence[str], scene: Scene) -> int:
