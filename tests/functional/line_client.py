@@ -44,6 +44,10 @@ class LineClient:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def patience(self, seconds: float) -> None:
+        """From now on a read or write that stands still for so long raises TimeoutError."""
+        self._socket.settimeout(seconds)
+
     def half_close(self) -> None:
         """Tell the server that nothing more will come; its answers can still be read. Plain connections only."""
         self._socket.shutdown(socket.SHUT_WR)

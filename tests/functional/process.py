@@ -101,3 +101,10 @@ def alive(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def memory_kib(pid: int) -> int:
+    """Resident memory of one process."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        (line,) = (line for line in file if line.startswith("VmRSS:"))
+    return int(line.split()[1])
