@@ -56,7 +56,7 @@ class Deadline:
     ``on_expiry`` is called once per ``set``, from the loop. It must not raise.
     """
 
-    __slots__ = ("_bucket", "_when", "_wheel", "on_expiry")
+    __slots__ = ("_bucket", "_wheel", "_when", "on_expiry")
 
     def __init__(self, wheel: Deadlines, on_expiry: Callable[[], None]) -> None:
         self._wheel = wheel

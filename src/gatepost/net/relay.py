@@ -3,8 +3,8 @@
 Theory of operation. A relaying session is this object, two sockets and at most one TLS state; the coroutine and
 the machines of the login are gone. Bytes are read into one buffer that the whole worker shares and are handed
 on before the callback returns, so that an idle session owns no buffer. Only when a side does not take all of
-them is the rest copied, reading of the other side stops, and the loop is asked to say when it may go on. So a session
-owns at most ``CHUNK_BYTES`` in each direction, and a slow reader slows the sender down.
+them is the rest copied, reading of the other side stops, and the loop is asked to say when it may go on. So a
+session owns at most ``CHUNK_BYTES`` in each direction, and a slow reader slows the sender down.
 
 The end of one side is passed to the other only after its last byte: a reply that arrives after the client's end of
 stream still reaches the client. When one side has ended, the other gets a shorter silence to finish.
@@ -14,10 +14,10 @@ import asyncio
 import errno
 import os
 import socket
-from typing import Protocol
+from collections.abc import Callable
 
 from gatepost.errors import TlsError
-from gatepost.log import Level
+from gatepost.log import Level, SessionLog
 from gatepost.tls.connection import DONE, WANT_READ, Connection, RecvBuffer, recv_buffer
 
 from .deadlines import Deadline, Deadlines
@@ -31,17 +31,7 @@ UPSTREAM_GONE_SECONDS = 3.0  # silence granted to the client after the upstream'
 _HARMLESS = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH})
 
 
-class Owner(Protocol):
-    """Who hears how a relay ends; called from the loop."""
-
-    def relay_note(self, level: Level, text: str, action: str) -> None:
-        """Something for the log, while ``action``."""
-
-    def relay_ended(self, relay: "Relay") -> None:
-        """Both sockets are closed; the counters are final."""
-
-
-class Worker:
+class Shared:
     """What all relays of one worker share."""
 
     __slots__ = ("buffer", "loop", "wheel")
@@ -61,7 +51,9 @@ class Relay:
         "_client_fd",
         "_deadline",
         "_idle_seconds",
-        "_owner",
+        "_last_words",
+        "_log",
+        "_on_end",
         "_shared",
         "_tls",
         "_to_client",
@@ -75,15 +67,23 @@ class Relay:
 
     def __init__(
         self,
-        shared: Worker,
-        owner: Owner,
+        shared: Shared,
+        log: SessionLog,
         client: socket.socket,
         tls: Connection | None,
         upstream: socket.socket,
         idle_seconds: float,
+        last_words: bytes,
+        on_end: "Callable[[Relay], None]",
     ) -> None:
+        """``last_words`` are for a client that ``shut_down`` cuts off. ``idle_seconds`` is the silence allowed.
+
+        ``on_end`` is called from the loop when both sockets are closed and the counters are final.
+        """
         self._shared = shared
-        self._owner = owner
+        self._log = log
+        self._last_words = last_words
+        self._on_end = on_end
         self._client = client
         self._client_fd = client.fileno()
         self._tls = tls
@@ -111,9 +111,11 @@ class Relay:
         if self._tls is not None and self._client_fd >= 0 and self._tls.has_pending():
             loop.call_soon(self._on_client_readable)  # what the library already holds, the loop cannot see
 
-    def close(self, level: Level, text: str) -> None:
-        """End now, from outside (shutdown): nothing more is delivered."""
-        self._end(level, text, "proxying")
+    def shut_down(self) -> None:
+        """End now, from outside: the worker has to go. A client that is not in the middle of a reply hears why."""
+        if self._client_fd >= 0 and not self._to_client and not self._upstream_done:
+            self._write_client(memoryview(self._last_words))
+        self._end(Level.INFO, "shutdown timeout", "proxying")
 
     # Client to upstream
 
@@ -144,8 +146,8 @@ class Relay:
             self._give_upstream(buffer.view[:count])
             if self._to_upstream or self._client_fd < 0:
                 return
-            if tls is None and count < CHUNK_BYTES:
-                return  # the socket is drained; if not, the loop calls again
+            if count < CHUNK_BYTES and (tls is None or not tls.at_end):
+                return  # nothing is left that the loop could not see
         if tls is not None:
             self._shared.loop.call_soon(self._on_client_readable)
 
@@ -243,18 +245,12 @@ class Relay:
         try:
             if tls is None:
                 return self._client.send(data)
-            total = 0
-            while total < len(data):
-                taken = tls.write(data[total:])
-                if taken <= 0:
-                    break
-                total += taken
+            return max(0, tls.write(data))
         except BlockingIOError:
             return 0
         except (OSError, TlsError) as error:
             self._broken(error, "send", client=True)
             return -1
-        return total
 
     def _on_client_writable(self) -> None:
         rest = self._to_client
@@ -313,7 +309,7 @@ class Relay:
         code = error.errno or errno.EIO
         text = f"{call}() failed ({code}: {os.strerror(code)})"
         if call == "recv" and code in _HARMLESS:
-            self._owner.relay_note(Level.INFO if client else Level.ERROR, text, action)
+            self._note(Level.INFO if client else Level.ERROR, text, action)
             # A reset is an end of stream too: what is on its way to the other side still arrives.
             if client:
                 self._client_ended()
@@ -339,7 +335,9 @@ class Relay:
             loop.remove_writer(fd)
         self._deadline.drop()
         if self._tls is not None:
-            if level is not None:
+            if level is None:
+                self._tls.shutdown()
+            else:
                 self._tls.quiet()
             self._tls.free()
         self._client.close()
@@ -347,7 +345,11 @@ class Relay:
         self._client_fd = self._upstream_fd = -1
         self._to_client = self._to_upstream = b""
         if level is None:
-            self._owner.relay_note(Level.INFO, "proxied session done", "")
+            self._note(Level.INFO, "proxied session done", "")
         else:
-            self._owner.relay_note(level, text, action)
-        self._owner.relay_ended(self)
+            self._note(level, text, action)
+        self._on_end(self)
+
+    def _note(self, level: Level, text: str, action: str) -> None:
+        self._log.action = action
+        self._log.write(level, text)

@@ -14,20 +14,20 @@ import errno
 import os
 import socket
 
+from gatepost.address import Address
 from gatepost.tls.connection import DONE, WANT_READ, Connection
 from gatepost.tls.context import Context
-
-from .address import Address
 
 LINGER_SECONDS = 3.0  # how long a closed side may take to say that it is done, as in nginx
 LINGER_BYTES = 65536  # what is read and thrown away meanwhile, so that an endless sender cannot hold us
 
 
 class StreamError(Exception):
-    """A system call on the socket failed. ``str`` is the log's text: ``recv() failed (104: Connection reset by peer)``."""
+    """A system call on the socket failed. ``str`` is a log text: ``recv() failed (104: Connection ...)``."""
 
     def __init__(self, call: str, code: int) -> None:
         super().__init__(f"{call}() failed ({code}: {os.strerror(code)})")
+        self.call = call
         self.code = code
 
 
@@ -84,14 +84,7 @@ class Stream:
                 return 0
             except OSError as error:
                 raise StreamError("send", error.errno or errno.EIO) from error
-        total = 0
-        view = memoryview(data)
-        while total < len(view):  # the library takes one record (16 KiB) at a time
-            taken = tls.write(view[total:])
-            if taken <= 0:
-                break
-            total += taken
-        return total
+        return max(0, tls.write(data))
 
     # TLS
 
@@ -163,18 +156,30 @@ class Stream:
         """Close at once, without a word: after time-outs and errors. Idempotent."""
         if self.fd < 0:
             return
-        self.detach()
+        if self._registered:
+            self._loop.remove_reader(self.fd)
+            self._registered = False
         if self.tls is not None:
             self.tls.quiet()
             self.tls.free()
         self.socket.close()
         self.fd = -1
 
-    def detach(self) -> None:
-        """Leave the loop; the socket and its TLS state are the caller's from here."""
-        if self._registered:
-            self._loop.remove_reader(self.fd)
-            self._registered = False
+    def release(self) -> tuple[socket.socket, Connection | None]:
+        """Give the socket and its TLS state away; ``close`` then does nothing.
+
+        The descriptor may stay registered for reading: the new owner registers its own callback over ours, which
+        costs no system call.
+        """
+        tls, self.tls = self.tls, None
+        self.fd = -1
+        self._registered = False
+        return self.socket, tls
+
+    def say_end(self) -> None:
+        """Answer the client's end of stream with ours, without waiting."""
+        if self.tls is not None:
+            self.tls.shutdown()
 
     async def finish(self) -> None:
         """Close so that the last bytes arrive: say the end, then wait for the other side to say it too.
@@ -185,10 +190,9 @@ class Stream:
         waiting = LINGER_BYTES
         timer = self._loop.call_later(LINGER_SECONDS, self.fail, TimeoutError())
         try:
-            if self.tls is not None and self.tls.shutdown() != DONE:
-                self.socket.shutdown(socket.SHUT_WR)
-            elif self.tls is None:
-                self.socket.shutdown(socket.SHUT_WR)
+            if self.tls is not None and self.tls.shutdown() == DONE:
+                return
+            self.socket.shutdown(socket.SHUT_WR)
             while waiting > 0:
                 try:
                     got = self.socket.recv(4096)  # below TLS: nobody will look at it

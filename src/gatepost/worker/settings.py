@@ -1,6 +1,8 @@
 """Directives about workers, at the top level and in ``events {}``; and those of nginx that mean nothing here."""
 
+import grp
 import os
+import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,7 @@ from gatepost.config.directive import EVENTS, MAIN, Context, Kind, Repeat, Scene
 from gatepost.config.kinds import NUMBER, STRING, TIME, ignored, number
 from gatepost.errors import ConfigError
 
+UNPRIVILEGED = "nobody"  # whom workers run as where a master run by root is told no user
 MAX_WORKERS = 1024  # processes; far beyond any machine's processors, far below its process table
 
 
@@ -37,6 +40,39 @@ def _env(words: Sequence[str], _scene: Scene) -> tuple[tuple[str, str | None], .
     return ((name, value if equals else None),)
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom workers run as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def _user(words: Sequence[str], scene: Scene) -> User | None:
+    """None where the process is not run by root and so cannot change."""
+    if os.geteuid() != 0:
+        if words:
+            scene.warn(
+                'the "user" directive makes sense only if the master process runs '
+                "with super-user privileges, ignored"
+            )
+        return None
+    name = words[0] if words else UNPRIVILEGED
+    try:
+        account = pwd.getpwnam(name)
+    except (KeyError, UnicodeError) as error:
+        raise ConfigError(f'getpwnam("{name}") failed') from error
+    if not words:
+        return User(name, account.pw_uid, account.pw_gid)
+    group = words[1] if len(words) > 1 else name
+    try:
+        return User(name, account.pw_uid, grp.getgrnam(group).gr_gid)
+    except (KeyError, UnicodeError) as error:
+        raise ConfigError(f'getgrnam("{group}") failed') from error
+
+
+USER = Kind("user [group]", (1, 2), _user)
 WORKER_PROCESSES = Kind("number | auto", (1, 1), _worker_processes)
 WORKER_CONNECTIONS = Kind("number", (1, 1), _worker_connections)
 ENV = Kind("variable[=value]", (1, 1), _env)
@@ -44,8 +80,15 @@ ENV = Kind("variable[=value]", (1, 1), _env)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How many workers there are, what each may use, and how long it may take to end."""
+    """How many workers there are, whom they run as, what each may use, and how long it may take to end."""
 
+    user: User | None = directive(  # noqa: RUF009
+        USER,
+        MAIN,
+        default="",
+        doc="""Whom workers run as when the master is run by root; the group is called like the user unless it is
+        given. Default: ``nobody`` and its group. Without root the directive is ignored with a warning.""",
+    )
     worker_processes: int = directive(
         WORKER_PROCESSES,
         MAIN,

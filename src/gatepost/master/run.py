@@ -1,0 +1,146 @@
+"""The master: from a configuration to running workers, and back to nothing.
+
+Theory of operation. Everything that can fail is done before the first fork, in the foreground, so that the operator
+sees it: certificates, logs, sockets. Then the master only waits for signals, with all of them blocked and taken one
+by one from the kernel: no handler interrupts anything, and no client's byte is ever here.
+"""
+
+import os
+import signal
+import time
+
+from gatepost import __version__
+from gatepost.config.build import Configuration
+from gatepost.log import Level, Log, Outputs
+from gatepost.worker.heritage import Heritage, make, open_log
+from gatepost.worker.process import serve
+from gatepost.worker.settings import WorkerSettings
+
+from . import pidfile
+from .settings import MasterSettings
+from .spawn import reap, spawn
+from .supervisor import Decision, Finish, Spawn, Supervisor, Tell
+
+SIGNALS = (
+    signal.SIGCHLD,
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+)
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_UNSERVED = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
+
+
+def run(configuration: Configuration) -> int:
+    """Serve ``configuration`` until told to stop; the exit status. Raises ConfigError when it cannot start."""
+    settings = configuration[MasterSettings]
+    outputs = Outputs()
+    log = open_log(outputs, settings.error_log)
+    for warning in configuration.warnings:
+        log.write(Level.WARN, warning)
+    heritage = make(configuration, outputs, log, lambda text: log.write(Level.NOTICE, text))
+    if settings.daemon:
+        _daemonize()
+    pidfile.write(settings.pid)
+    log.write(Level.NOTICE, f"gatepost/{__version__}")
+    try:
+        status = Master(heritage).run() if settings.master_process else serve(heritage)
+    finally:
+        for listener in heritage.listeners:
+            listener.remove()
+        pidfile.remove(settings.pid)
+    log.write(Level.NOTICE, "exit")
+    return status
+
+
+def _daemonize() -> None:
+    """Leave the terminal: a new session, no standard input and output. Standard error stays for the log."""
+    if os.fork():
+        os._exit(0)  # the listeners are open: whoever started us may connect now
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1):
+        os.dup2(null, fd)
+    if null > 2:
+        os.close(null)
+
+
+class Master:
+    """The waiting loop: signals in, the supervisor's decisions out."""
+
+    def __init__(self, heritage: Heritage) -> None:
+        self._heritage = heritage
+        self._log: Log = heritage.log
+        self._supervisor = Supervisor(heritage.configuration[WorkerSettings].worker_processes)
+
+    def run(self) -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self._log.write(Level.NOTICE, "start worker processes")
+        while True:
+            for decision in self._supervisor.decide(time.monotonic()):
+                status = self._perform(decision)
+                if status is not None:
+                    return status
+            self._await_signal()
+
+    def _perform(self, decision: Decision) -> int | None:
+        """The exit status when the decision was to finish."""
+        if isinstance(decision, Finish):
+            return decision.status
+        if isinstance(decision, Tell):
+            try:
+                os.kill(decision.pid, decision.signal)
+            except ProcessLookupError:
+                return None  # it has just ended by itself; SIGCHLD will tell
+        elif isinstance(decision, Spawn):
+            pid = spawn(self._work, SIGNALS, self._log)
+            self._supervisor.spawned(decision.slot, pid, time.monotonic())
+            self._log.write(Level.NOTICE, f"start worker process {pid}")
+        return None
+
+    def _work(self) -> int:
+        self._heritage.lifeline.keep_worker_end()
+        return serve(self._heritage)
+
+    def _await_signal(self) -> None:
+        wait = self._supervisor.wait(time.monotonic())
+        if wait is None:
+            number = signal.sigwait(SIGNALS)
+        else:
+            found = signal.sigtimedwait(SIGNALS, wait)
+            if found is None:
+                return
+            number = signal.Signals(found.si_signo)
+        if number == signal.SIGCHLD:
+            self._reap()
+        elif number in _STOPPING:
+            self._log.write(Level.NOTICE, f"signal {number} ({signal.Signals(number).name}) received, exiting")
+            self._supervisor.told(signal.Signals(number), time.monotonic())
+        elif number == signal.SIGUSR1:
+            self._reopen()
+        elif number in _UNSERVED:
+            name = signal.Signals(number).name
+            self._log.write(
+                Level.WARN, f"signal {number} ({name}) received, but this version cannot serve it: restart"
+            )
+
+    def _reap(self) -> None:
+        now = time.monotonic()
+        for death in reap():
+            if not self._supervisor.ended(death.pid, death.status, now):
+                continue
+            if death.status < 0:
+                self._log.write(Level.ALERT, f"worker process {death.pid} exited on signal {-death.status}")
+            else:
+                level = Level.NOTICE if death.status == 0 else Level.ALERT
+                self._log.write(level, f"worker process {death.pid} exited with code {death.status}")
+
+    def _reopen(self) -> None:
+        self._log.write(Level.NOTICE, "reopening logs")
+        for error in self._heritage.outputs.reopen():
+            self._log.write(Level.EMERG, f'open() "{error.filename}" failed ({error.errno}: {error.strerror})')
+        self._supervisor.told(signal.SIGUSR1, time.monotonic())

@@ -1,0 +1,150 @@
+"""State and time -> which workers to spawn, which to signal, when to finish. Pure: no process, clock or signal.
+
+The caller reports what happened (``spawned``, ``ended``, ``told``) and asks ``decide`` what to do now and ``wait``
+how long nothing needs to be done. Times are seconds of any monotonic clock.
+"""
+
+import signal
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+FATAL_STATUS = 2  # a worker that cannot serve whatever happens (no such user) ends with this and is not tried again
+STEADY_SECONDS = 5.0  # a worker that lived this long had started well: its death is no sign of a broken set-up
+BACKOFF_SECONDS = 0.25  # before the second try in a row, then doubled
+MAX_BACKOFF_SECONDS = 30.0
+KILL_SECONDS = 1.0  # for workers to go after TERM; then they are killed, as by nginx
+
+
+class Mode(Enum):
+    """What the workers are to do."""
+
+    SERVE = "serve"
+    DRAIN = "drain"  # QUIT: finish what is established
+    STOP = "stop"  # TERM, INT: go now
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start a worker in this slot, 0 to N-1."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send a signal to a worker."""
+
+    pid: int
+    signal: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All is done; the master ends with this exit status."""
+
+    status: int
+
+
+Decision: TypeAlias = Spawn | Tell | Finish
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One worker, living or to be: ``pid`` is 0 when there is none."""
+
+    pid: int = 0
+    since: float = 0.0
+    failures: int = 0  # quick deaths in a row
+    not_before: float = 0.0
+    given_up: bool = False
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The workers of one master."""
+
+    count: int
+    mode: Mode = Mode.SERVE
+    _slots: list[_Slot] = field(default_factory=list)
+    _unsaid: list[Tell] = field(default_factory=list)
+    _kill_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._slots = [_Slot() for _ in range(self.count)]
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The living workers."""
+        return tuple(slot.pid for slot in self._slots if slot.pid)
+
+    # What happened
+
+    def spawned(self, slot: int, pid: int, now: float) -> None:
+        self._slots[slot].pid = pid
+        self._slots[slot].since = now
+
+    def ended(self, pid: int, status: int, now: float) -> bool:
+        """A child was reaped; ``status`` is its exit status, negative for a signal. False: it was no worker."""
+        for slot in self._slots:
+            if slot.pid == pid:
+                break
+        else:
+            return False
+        slot.pid = 0
+        slot.given_up = status == FATAL_STATUS
+        if now - slot.since >= STEADY_SECONDS:
+            slot.failures = 0
+            slot.not_before = now
+        else:
+            delay = BACKOFF_SECONDS * 2 ** min(slot.failures - 1, 16) if slot.failures else 0.0
+            slot.not_before = now + min(delay, MAX_BACKOFF_SECONDS)
+            slot.failures += 1
+        return True
+
+    def told(self, number: signal.Signals, now: float) -> None:
+        """The master got a signal. A fast stop may follow a graceful one, never the other way round."""
+        if number in (signal.SIGTERM, signal.SIGINT):
+            if self.mode is not Mode.STOP:
+                self._kill_at = now + KILL_SECONDS
+                self._tell_all(signal.SIGTERM)
+            self.mode = Mode.STOP
+        elif number == signal.SIGQUIT:
+            if self.mode is Mode.SERVE:
+                self.mode = Mode.DRAIN
+                self._tell_all(signal.SIGQUIT)
+        else:
+            self._tell_all(number)
+
+    def _tell_all(self, number: signal.Signals) -> None:
+        self._unsaid += [Tell(pid, number) for pid in self.pids]
+
+    # What to do
+
+    def decide(self, now: float) -> list[Decision]:
+        """What is to be done now, in order. ``Finish`` comes alone and last."""
+        decisions: list[Decision] = list(self._unsaid)
+        self._unsaid.clear()
+        if self.mode is Mode.SERVE:
+            decisions += [
+                Spawn(number)
+                for number, slot in enumerate(self._slots)
+                if not slot.pid and not slot.given_up and slot.not_before <= now
+            ]
+            if all(slot.given_up for slot in self._slots):
+                return [Finish(1)]
+            return decisions
+        if not self.pids:
+            return [Finish(0)]
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            decisions += [Tell(pid, signal.SIGKILL) for pid in self.pids]
+        return decisions
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until ``decide`` has something new by itself; None: only when something happens."""
+        if self.mode is Mode.SERVE:
+            moments = [slot.not_before for slot in self._slots if not slot.pid and not slot.given_up]
+        else:
+            moments = [] if self._kill_at is None else [self._kill_at]
+        return max(0.0, min(moments) - now) if moments else None

@@ -1,0 +1,130 @@
+"""Listening sockets: bound by the master, inherited by the workers."""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatepost.config.listen import Listen
+from gatepost.errors import ConfigError
+
+from .bind_plan import Bind
+
+BIND_TRIES = 5  # an old process may still be closing the same address, so nginx tries again, and so do we
+BIND_PAUSE_SECONDS = 0.5
+UNIX_MODE = 0o666  # who may connect is the business of the directory, as with nginx
+
+_IPPROTO_MPTCP = 262  # Linux; named in the socket module from Python 3.10 only where the headers had it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """A listening socket and which server its connections belong to."""
+
+    bind: Bind
+    socket: socket.socket
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def remove(self) -> None:
+        """Close, and take a unix socket's file away: nobody listens there any more."""
+        self.socket.close()
+        if self.bind.address.family is socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                os.unlink(self.bind.address.host)
+
+
+def open_all(binds: tuple[Bind, ...], notice: Callable[[str], None]) -> tuple[Listener, ...]:
+    """Open all sockets, or none: raises ConfigError when one cannot be bound. ``notice`` hears of second tries."""
+    opened: list[Listener] = []
+    try:
+        for bind in binds:
+            opened.append(Listener(bind, _open_patiently(bind, notice)))  # noqa: PERF401 - closed one by one below
+    except ConfigError:
+        for listener in opened:
+            listener.remove()
+        raise
+    return tuple(opened)
+
+
+def _open_patiently(bind: Bind, notice: Callable[[str], None]) -> socket.socket:
+    for attempt in range(1, BIND_TRIES + 1):
+        try:
+            return _open(bind)
+        except OSError as error:
+            text = f"bind() to {bind.address} failed ({error.errno}: {os.strerror(error.errno or errno.EIO)})"
+            if error.errno != errno.EADDRINUSE:
+                raise ConfigError(text, bind.listen.where) from error
+            notice(text)
+            if attempt < BIND_TRIES:
+                notice("try again to bind() after 500ms")
+                time.sleep(BIND_PAUSE_SECONDS)
+    raise ConfigError(f"still could not bind() to {bind.address}", bind.listen.where)
+
+
+def _open(bind: Bind) -> socket.socket:
+    """One listening socket, non-blocking. Raises OSError."""
+    address, listen = bind.address, bind.listen
+    sock = _socket(address.family, listen)
+    try:
+        if address.family is socket.AF_UNIX:
+            _bind_unix(sock, address.host)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if address.family is socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(listen.ipv6only))
+            # Accepted sockets inherit this: without it tickets and greeting meet delayed ACKs, 40 ms per login.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keepalive(sock, listen)
+            sock.bind(address.sockaddr)
+        if listen.rcvbuf is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, listen.rcvbuf)
+        if listen.sndbuf is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, listen.sndbuf)
+        sock.listen(listen.backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _socket(family: socket.AddressFamily, listen: Listen) -> socket.socket:
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    if listen.multipath and family is not socket.AF_UNIX:
+        try:
+            return socket.socket(family, kind, _IPPROTO_MPTCP)
+        except OSError as error:
+            if error.errno not in (errno.EPROTONOSUPPORT, errno.ENOPROTOOPT, errno.EINVAL):
+                raise  # a kernel without MPTCP gets a plain TCP socket; the caller warned
+    return socket.socket(family, kind)
+
+
+def _keepalive(sock: socket.socket, listen: Listen) -> None:
+    if listen.keepalive is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(listen.keepalive is not False))
+    if isinstance(listen.keepalive, tuple):
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        for option, value in zip(options, listen.keepalive, strict=True):
+            if value:
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _bind_unix(sock: socket.socket, path: str) -> None:
+    """Bind to ``path``. A socket file that nobody listens on any more is replaced; a live one is in use."""
+    try:
+        sock.bind(path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(path) != errno.ECONNREFUSED:
+                raise
+        os.unlink(path)
+        sock.bind(path)
+    os.chmod(path, UNIX_MODE)

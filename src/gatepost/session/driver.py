@@ -1,0 +1,281 @@
+"""One session, from accept to the start of its relay: feeds events to the machines and performs their effects.
+
+Theory of operation. One coroutine runs a session. The client machine says what to do; the driver does it in
+order and tells the machine what came of it. The driver knows no protocol: what differs is in the machines
+and in the protocol's last words. Two deadlines are kept as nginx keeps them: ``timeout`` counts from the
+greeting and is not extended by commands, it stands still while we authenticate; a second ``timeout`` covers
+the whole login upstream.
+
+When the upstream has accepted the login, the coroutine hands both sockets to a ``Relay`` and ends. Whatever goes
+wrong before ends this session only: the client hears its protocol's words for it, the log gets one line.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import traceback
+from collections import deque
+
+from gatepost.address import Address
+from gatepost.auth.message import Accepted, Refused, Request
+from gatepost.errors import AuthError, TlsError
+from gatepost.log import Level, SessionLog, quoted
+from gatepost.net.deadlines import Deadline
+from gatepost.net.relay import Relay
+from gatepost.net.stream import Stream, StreamError
+from gatepost.protocol.events import (
+    Authenticate,
+    AuthRefused,
+    BackendRefused,
+    Close,
+    Declined,
+    Effect,
+    Note,
+    Send,
+    StartTls,
+    TlsReady,
+)
+from gatepost.protocol.machine import ClientMachine
+
+from .endpoint import Endpoint, Host
+from .login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
+
+READ_BYTES = 16384  # one TLS record; commands are far shorter
+
+_TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
+
+
+class DeadlinePassedError(Exception):
+    """Raised in a session's wait when its deadline has passed."""
+
+
+class Session:
+    """One client before its relay. Whatever goes wrong ends this session only."""
+
+    __slots__ = (
+        "_address",
+        "_attempts",
+        "_deadline",
+        "_endpoint",
+        "_host",
+        "_log",
+        "_machine",
+        "_stream",
+        "_task",
+        "_upstream",
+    )
+
+    def __init__(self, host: Host, endpoint: Endpoint, sock: socket.socket, address: Address, number: int) -> None:
+        self._host = host
+        self._endpoint = endpoint
+        self._address = address
+        shown = "unix:" if address.family is socket.AF_UNIX else address.host
+        self._log = SessionLog(endpoint.log, number, shown, endpoint.name)
+        self._stream = Stream(host.loop, sock)
+        self._machine: ClientMachine | None = None
+        self._upstream: UpstreamLogin | None = None
+        self._deadline = Deadline(host.wheel, self._expired)
+        self._attempts = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Run in a task of its own; the host keeps the session alive meanwhile."""
+        self._host.sessions.add(self)
+        self._task = self._host.loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        """Serve the client until it has logged in or the session has ended."""
+        host = self._host
+        try:
+            await self._serve()
+        except DeadlinePassedError:
+            self._log.write(Level.INFO, f"client {_TIMED_OUT}")
+        except StreamError as error:
+            self._log.write(Level.INFO, str(error))
+        except TlsError as error:
+            self._log.write(error.level, str(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours must cost one session, not the worker
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            self._log.write(Level.ALERT, f"{type(error).__name__} at {last.filename}:{last.lineno}, session ended")
+        finally:
+            self._deadline.drop()
+            if self._stream.fd >= 0:
+                self._stream.close()
+            host.sessions.discard(self)
+            host.on_ended.set()
+
+    def _expired(self) -> None:
+        if self._upstream is not None:
+            self._upstream.fail(LoginTimedOutError())
+        else:
+            self._stream.fail(DeadlinePassedError())
+
+    # The client's side
+
+    async def _serve(self) -> None:
+        endpoint = self._endpoint
+        stream = self._stream
+        if endpoint.ssl:
+            self._log.action = "SSL handshaking"
+            self._deadline.set(endpoint.timeout)
+            await self._handshake()
+        self._log.action = "sending client greeting line"
+        self._machine = machine = endpoint.service.client(tls=endpoint.ssl, address=self._address)
+        self._deadline.set(endpoint.timeout)
+        goes_on = await self._perform(machine.start())
+        while goes_on:
+            data = await stream.read(READ_BYTES)
+            if not data:
+                stream.say_end()
+                return
+            goes_on = await self._perform(machine.receive(data))
+
+    async def _handshake(self) -> None:
+        context = self._endpoint.context
+        assert context is not None, "a server that may speak TLS has a context"
+        await self._stream.start_tls(context)
+
+    async def _perform(self, effects: list[Effect]) -> bool:
+        """Do all of ``effects``, and those that follow from them. False: the session is over or relays."""
+        stream = self._stream
+        todo = deque(effects)
+        out: list[bytes] = []
+        while todo:
+            effect = todo.popleft()
+            if isinstance(effect, Send):
+                out.append(effect.data)
+                if effect.action:
+                    self._log.action = effect.action
+                continue
+            if out:
+                await stream.write(b"".join(out))
+                out.clear()
+            if isinstance(effect, Authenticate):
+                answer = await self._authenticate(effect)
+                if answer is None:
+                    return False
+                todo.extend(answer)
+            elif isinstance(effect, Note):
+                self._log.write(effect.level, effect.text)
+            elif isinstance(effect, Close):
+                await self._finish()
+                return False
+            elif isinstance(effect, StartTls):
+                self._log.action = "in starttls state"
+                self._log.starttls = True
+                await self._handshake()
+                assert self._machine is not None
+                todo.extend(self._machine.tell(TlsReady()))
+            else:
+                raise AssertionError(f"a client machine cannot ask for {type(effect).__name__}")
+        if out:
+            await stream.write(b"".join(out))
+        return True
+
+    async def _finish(self, words: bytes = b"") -> None:
+        self._deadline.set(self._endpoint.timeout)
+        if words:
+            await self._stream.write(words)
+        self._deadline.clear()
+        await self._stream.finish()
+
+    # Authentication and login upstream
+
+    async def _authenticate(self, effect: Authenticate) -> list[Effect] | None:
+        """What the client machine says to the outcome, or None when the session is over or relays."""
+        endpoint = self._endpoint
+        log = self._log
+        machine = self._machine
+        assert machine is not None
+        self._deadline.clear()
+        self._attempts += 1
+        log.action = "in http auth state"
+        log.login = effect.credentials.user
+        tls = self._stream.tls
+        request = Request(
+            credentials=effect.credentials,
+            protocol=endpoint.protocol.name,
+            attempt=self._attempts,
+            client_ip=log.client,
+            tls=tls.facts if tls is not None else None,
+            client_host=effect.client_host,
+            extra=effect.extra,
+        )
+        try:
+            verdict = await endpoint.authenticator.ask(request)
+        except AuthError as error:
+            log.write(error.level, str(error))
+            await self._finish(endpoint.protocol.last_words.internal_error)
+            return None
+        if isinstance(verdict, Refused):
+            return await self._refused(verdict)
+        return await self._log_in(verdict, machine)
+
+    async def _refused(self, verdict: Refused) -> list[Effect]:
+        log = self._log
+        if verdict.user is not None:
+            log.login = verdict.user
+        log.write(Level.INFO, f'client login failed: "{quoted(verdict.text)}"')
+        if verdict.wait_seconds:
+            await asyncio.sleep(verdict.wait_seconds)
+        self._deadline.set(self._endpoint.timeout)
+        assert self._machine is not None
+        return self._machine.tell(AuthRefused(verdict.text, not verdict.wait_seconds, verdict.code))
+
+    async def _log_in(self, verdict: Accepted, machine: ClientMachine) -> list[Effect] | None:
+        endpoint = self._endpoint
+        log = self._log
+        log.login = verdict.account.user
+        log.upstream = verdict.shown
+        log.action = "connecting to upstream"
+        self._upstream = login = UpstreamLogin(
+            self._host.loop, verdict.address, machine.upstream(verdict.account), log
+        )
+        self._deadline.set(endpoint.timeout)
+        words = endpoint.protocol.last_words.internal_error
+        try:
+            reply = await login.run()
+        except BackendDeclinedError as error:
+            declined = error.declined
+            if declined.credentials and endpoint.authenticator.backend_decides:
+                return self._backend_refused(declined)
+            level = Level.INFO if endpoint.pass_error_message else Level.ERROR
+            log.action = "reading response from upstream"
+            log.write(level, f'upstream sent invalid response: "{quoted(declined.text)}"')
+            if endpoint.pass_error_message:
+                words = declined.reply
+        except LoginTimedOutError:
+            log.write(Level.INFO, f"upstream {_TIMED_OUT}")
+        except LoginFailedError as error:
+            log.write(error.level, str(error))
+        else:
+            self._start_relay(reply, login, machine)
+            return None
+        finally:
+            self._upstream = None
+            login.close()
+        await self._finish(words)
+        return None
+
+    def _backend_refused(self, declined: Declined) -> list[Effect]:
+        """With ``proxy_pass`` the backend decides, in its own words, and the client may try again."""
+        log = self._log
+        log.write(Level.INFO, f'client login failed: "{quoted(declined.text)}"')
+        log.upstream = ""
+        self._deadline.set(self._endpoint.timeout)
+        assert self._machine is not None
+        return self._machine.tell(BackendRefused(declined.reply))
+
+    def _start_relay(self, reply: bytes, login: UpstreamLogin, machine: ClientMachine) -> None:
+        host = self._host
+        log = self._log
+        log.action = ""
+        log.write(Level.INFO, "client logged in")
+        upstream, _ = login.release()
+        client, tls = self._stream.release()
+        idle = self._endpoint.proxy_timeout
+        words = self._endpoint.protocol.last_words.shutting_down
+        relay = Relay(host.shared, log, client, tls, upstream, idle, words, host.relay_ended)
+        host.relays.add(relay)
+        relay.start(reply + login.rest(), machine.rest())

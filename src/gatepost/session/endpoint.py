@@ -1,0 +1,57 @@
+"""What sessions share: the endpoint they were accepted on, and the worker that hosts them."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gatepost.auth import Authenticator
+from gatepost.log import Log
+from gatepost.net.deadlines import Deadlines
+from gatepost.net.relay import Relay, Shared
+from gatepost.protocol.machine import Protocol, Service
+from gatepost.tls.context import Context
+
+if TYPE_CHECKING:
+    from .driver import Session
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """One listening address of one server, with everything that its sessions need worked out. Times in seconds."""
+
+    name: str  # as configured: ``0.0.0.0:993``
+    ssl: bool  # TLS from the first byte
+    protocol: Protocol
+    service: Service
+    authenticator: Authenticator
+    context: Context | None  # None: this server never speaks TLS
+    log: Log
+    timeout: float
+    proxy_timeout: float
+    pass_error_message: bool
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """The worker, as its sessions see it. A session is in ``sessions`` until its relay is in ``relays``."""
+
+    loop: asyncio.AbstractEventLoop
+    wheel: Deadlines
+    shared: Shared
+    sessions: "set[Session]" = field(default_factory=set)
+    relays: set[Relay] = field(default_factory=set)
+    on_ended: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever a session or relay has ended
+
+    @property
+    def count(self) -> int:
+        """Clients being served."""
+        return len(self.sessions) + len(self.relays)
+
+    @property
+    def descriptors(self) -> int:
+        """Sockets in use, as ``worker_connections`` counts them: a relay has two."""
+        return len(self.sessions) + 2 * len(self.relays)
+
+    def relay_ended(self, relay: Relay) -> None:
+        self.relays.discard(relay)
+        self.on_ended.set()

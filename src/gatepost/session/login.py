@@ -1,0 +1,116 @@
+"""Logging in to the server behind us: connects, and plays the upstream machine against it."""
+
+import asyncio
+import errno
+import os
+import socket
+
+from gatepost.address import Address
+from gatepost.errors import UpstreamError
+from gatepost.log import Level, SessionLog
+from gatepost.net.stream import Stream, StreamError, connect
+from gatepost.protocol.events import Declined, Failed, LoggedIn, Send
+from gatepost.protocol.machine import UpstreamMachine
+from gatepost.tls.connection import Connection
+
+READ_BYTES = 16384  # greetings and login replies are far shorter
+
+# What an unreachable or overloaded backend looks like; anything else points at ourselves.
+_ORDINARY = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EPIPE,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENETDOWN,
+    }
+)
+
+
+class LoginFailedError(UpstreamError):
+    """The upstream cannot be reached or does not keep its protocol; ``str`` is the log line."""
+
+
+class LoginTimedOutError(Exception):
+    """The whole login took longer than ``timeout``."""
+
+
+class BackendDeclinedError(Exception):
+    """The upstream answered, but not with yes."""
+
+    def __init__(self, declined: Declined) -> None:
+        super().__init__("the upstream declined")
+        self.declined = declined
+
+
+class UpstreamLogin:
+    """One attempt to log in at one address. Owns its connection until ``release``."""
+
+    __slots__ = ("_address", "_log", "_loop", "_machine", "_stream")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, address: Address, machine: UpstreamMachine, log: SessionLog
+    ) -> None:
+        self._loop = loop
+        self._address = address
+        self._machine = machine
+        self._log = log
+        self._stream: Stream | None = None
+
+    async def run(self) -> bytes:
+        """The upstream's last reply, for the client.
+
+        Raises LoginFailedError, LoginTimedOutError and BackendDeclinedError.
+        """
+        try:
+            self._stream = stream = connect(self._loop, self._address)
+            return await self._talk(stream)
+        except StreamError as error:
+            text = str(error)
+            if error.call == "connect":
+                text = f"connect() to {self._log.upstream} failed ({error.code}: {os.strerror(error.code)})"
+            level = Level.ERROR if error.code in _ORDINARY else Level.CRIT
+            raise LoginFailedError(text, level=level) from error
+
+    async def _talk(self, stream: Stream) -> bytes:
+        machine = self._machine
+        while True:
+            data = await stream.read(READ_BYTES)
+            if not data:
+                raise LoginFailedError("upstream closed the connection before the login was complete")
+            self._log.action = "reading response from upstream"
+            for effect in machine.receive(data):
+                if isinstance(effect, Send):
+                    self._log.action = effect.action or self._log.action
+                    await stream.write(effect.data)
+                elif isinstance(effect, LoggedIn):
+                    return effect.reply
+                elif isinstance(effect, Declined):
+                    raise BackendDeclinedError(effect)
+                elif isinstance(effect, Failed):
+                    raise LoginFailedError(effect.text, level=effect.level)
+                else:
+                    raise AssertionError(f"an upstream machine cannot ask for {type(effect).__name__}")
+
+    def fail(self, error: Exception) -> None:
+        """Raise ``error`` in ``run``."""
+        if self._stream is not None:
+            self._stream.fail(error)
+
+    def rest(self) -> bytes:
+        """What the upstream sent behind its last reply."""
+        return self._machine.rest()
+
+    def release(self) -> tuple[socket.socket, Connection | None]:
+        """Hand the connection over; ``close`` then does nothing."""
+        assert self._stream is not None
+        stream, self._stream = self._stream, None
+        return stream.release()
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

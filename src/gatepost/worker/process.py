@@ -1,0 +1,206 @@
+"""A worker: one process, one event loop; accepts clients and runs their sessions.
+
+Theory of operation. The listening sockets are shared by all workers. A readable one makes a worker accept one
+connection per turn of its loop: a burst then spreads over the workers that are idle, and no turn ends with a
+call that finds nothing. Everything that is the same for all sessions of an address is worked out at start, in
+``Endpoint``s. Garbage collection leaves alone what exists then: it lives as long as the worker.
+"""
+
+import asyncio
+import errno
+import gc
+import os
+import signal
+import socket
+
+import uvloop
+
+from gatepost.address import Address
+from gatepost.auth import authenticator
+from gatepost.errors import ConfigError
+from gatepost.log import Level
+from gatepost.net.bind_plan import Route
+from gatepost.net.deadlines import Deadlines
+from gatepost.net.listener import Listener
+from gatepost.net.relay import Shared
+from gatepost.protocol import protocol_of
+from gatepost.session.driver import Session
+from gatepost.session.endpoint import Endpoint, Host
+from gatepost.session.settings import SessionSettings
+
+from .drain import drain
+from .heritage import Heritage
+from .privileges import settle
+from .settings import WorkerSettings
+
+FATAL_STATUS = 2  # tells the master that another try would end the same way
+ACCEPT_PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
+TITLE = "gatepost-worker"  # at most 15 bytes: the kernel's limit for the name of a thread
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def serve(heritage: Heritage) -> int:
+    """Be a worker until told to stop; the exit status."""
+    try:
+        settle(heritage.configuration)
+    except ConfigError as error:
+        heritage.log.write(Level.EMERG, str(error))
+        return FATAL_STATUS
+    _entitle()
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(Worker(loop, heritage).run())
+    finally:
+        loop.close()
+    return 0
+
+
+def _entitle() -> None:
+    try:
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(TITLE)
+    except OSError:
+        return  # only a convenience for ps
+
+
+class Worker:
+    """The accepting side of a worker, and how it stops."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage) -> None:
+        self._loop = loop
+        self._heritage = heritage
+        self._log = heritage.log
+        wheel = Deadlines(loop)
+        self._host = Host(loop, wheel, Shared(loop, wheel))
+        self._endpoints: dict[Route, Endpoint] = {}
+        self._numbers = 0
+        self._limit = heritage.configuration[WorkerSettings].worker_connections - len(heritage.listeners)
+        self._crowded_at = -1.0
+        self._accepting = False
+        self._stop = asyncio.Event()
+        self._graceful = False
+
+    async def run(self) -> None:
+        """Serve until QUIT (drain) or TERM (go)."""
+        for listener in self._heritage.listeners:
+            for route in (listener.bind.fallback, *listener.bind.routes.values()):
+                self._endpoints[route] = self._endpoint(route)
+        for number, graceful in ((signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGQUIT, True)):
+            self._loop.add_signal_handler(number, self._told, graceful)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._reopen)
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH):
+            self._loop.add_signal_handler(
+                number, _nothing
+            )  # the master's business; a group-wide kill may bring them
+        self._loop.add_reader(self._heritage.lifeline.read_fd, self._orphaned)
+        gc.collect()
+        gc.freeze()
+        self._accept_on()
+        await self._stop.wait()
+        self._accept_off()
+        for listener in self._heritage.listeners:
+            listener.close()
+        if self._graceful:
+            limit = self._heritage.configuration[WorkerSettings].worker_shutdown_timeout
+            # TERM while we drain ends the draining.
+            self._stop.clear()
+            draining = self._loop.create_task(drain(self._host, limit))
+            stopping = self._loop.create_task(self._stop.wait())
+            await asyncio.wait((draining, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            draining.cancel()
+        self._log.write(Level.NOTICE, "gracefully shutting down" if self._graceful else "exiting")
+
+    def _endpoint(self, route: Route) -> Endpoint:
+        heritage = self._heritage
+        server = heritage.configuration.servers[route.server]
+        protocol = protocol_of(server)
+        settings = server[SessionSettings]
+        return Endpoint(
+            name=str(route.address),
+            ssl=route.listen.ssl,
+            protocol=protocol,
+            service=protocol.serve(server),
+            authenticator=authenticator(server, protocol),
+            context=heritage.contexts[route.server],
+            log=heritage.logs[route.server],
+            timeout=settings.timeout,
+            proxy_timeout=settings.proxy_timeout,
+            pass_error_message=settings.proxy_pass_error_message,
+        )
+
+    # Signals
+
+    def _told(self, graceful: bool) -> None:
+        self._graceful = graceful
+        self._stop.set()
+
+    def _reopen(self) -> None:
+        for error in self._heritage.outputs.reopen():
+            self._log.write(Level.EMERG, f'open() "{error.filename}" failed ({error.errno}: {error.strerror})')
+
+    def _orphaned(self) -> None:
+        self._loop.remove_reader(self._heritage.lifeline.read_fd)
+        self._log.write(Level.ALERT, "the master process is gone, finishing established sessions")
+        self._told(True)
+
+    # Accepting
+
+    def _accept_on(self) -> None:
+        if self._stop.is_set():
+            return
+        self._accepting = True
+        for listener in self._heritage.listeners:
+            self._loop.add_reader(listener.socket.fileno(), self._accept, listener)
+
+    def _accept_off(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            for listener in self._heritage.listeners:
+                self._loop.remove_reader(listener.socket.fileno())
+
+    def _accept(self, listener: Listener) -> None:
+        try:
+            sock, peer = listener.socket.accept()
+        except BlockingIOError:
+            return  # another worker was faster
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._log.write(Level.CRIT, f"accept4() failed ({error.errno}: {os.strerror(error.errno)})")
+                self._accept_off()
+                self._loop.call_later(ACCEPT_PAUSE_SECONDS, self._accept_on)
+            return  # anything else was this client's own: it went away in the queue
+        if self._host.descriptors >= self._limit:
+            sock.close()
+            self._crowded()
+            return
+        sock.setblocking(False)
+        bind = listener.bind
+        route = bind.route(sock.getsockname()[0]) if bind.routes else bind.fallback
+        endpoint = self._endpoints[route]
+        self._numbers += 1
+        address = _client_address(bind.address.family, peer)
+        if endpoint.log.wants(Level.INFO):
+            shown = "unix:" if address.family is socket.AF_UNIX else str(address)
+            endpoint.log.write(Level.INFO, f"*{self._numbers} client {shown} connected to {endpoint.name}")
+        Session(self._host, endpoint, sock, address, self._numbers).start()
+
+    def _crowded(self) -> None:
+        """Say that ``worker_connections`` is too low, at most once a second."""
+        now = self._host.wheel.now
+        if now != self._crowded_at:
+            self._crowded_at = now
+            limit = self._heritage.configuration[WorkerSettings].worker_connections
+            self._log.write(Level.ALERT, f"{limit} worker_connections are not enough")
+
+
+def _client_address(family: socket.AddressFamily, peer: object) -> Address:
+    if isinstance(peer, tuple):
+        return Address(family, peer[0], peer[1])
+    return Address(socket.AF_UNIX, "")
+
+
+def _nothing() -> None:
+    """For signals that must not end a worker."""
