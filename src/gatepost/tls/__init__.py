@@ -1,1 +1,1 @@
-"""OpenSSL, and only here."""
+"""OpenSSL, and only here: finding the library, contexts, connections on a descriptor, errors."""

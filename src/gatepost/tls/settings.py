@@ -1,0 +1,277 @@
+"""The directives of TLS, and the kinds of values that only they have.
+
+Nothing here loads OpenSSL: a configuration without TLS never does.
+"""
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive
+from gatepost.config.kinds import DATA_FILES, FLAG, PATH_CONF, SECONDS, STRING, enum, number, size_bytes, words
+from gatepost.config.settings import ListenSettings
+from gatepost.errors import ConfigError, Where
+
+from .passwords import Passwords, read_passwords
+
+if TYPE_CHECKING:
+    from gatepost.config.build import Server
+
+BUILTIN_SESSIONS = 20480  # OpenSSL's default size of its own cache
+MAX_SESSIONS = 2**31 - 1  # of a cache; 0 means no limit
+_LEAST_ZONE_PAGES = 8  # nginx's
+
+
+class Keeping(Enum):
+    """Whether the library keeps sessions in the worker's own memory."""
+
+    OFF = "off"  # and clients are told that nothing can be resumed
+    NONE = "none"  # but clients are not told
+    BUILTIN = "builtin"
+    ZONE_ONLY = "shared"  # what a line says that names nothing but a zone
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A cache that all workers share, by its name. ``size`` is in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCache:
+    """Where sessions are kept. ``builtin_sessions`` counts; 0 means no limit."""
+
+    keeping: Keeping
+    builtin_sessions: int = BUILTIN_SESSIONS
+    zone: Zone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfCommand:
+    """One command for OpenSSL's own configuration parser. Relative files of it are below ``directory``."""
+
+    name: str
+    value: str
+    directory: str
+
+
+def _session_cache(given: Sequence[str], scene: Scene) -> SessionCache:
+    keeping: Keeping | None = None
+    sessions = BUILTIN_SESSIONS
+    zone: Zone | None = None
+    for word in given:
+        kind, _, rest = word.partition(":")
+        if word in ("off", "none", "builtin"):
+            keeping, sessions = Keeping(word), BUILTIN_SESSIONS
+        elif kind == "builtin":
+            count = number(rest)
+            if count is None or count > MAX_SESSIONS:
+                raise ConfigError(f'invalid session cache "{word}"')
+            keeping, sessions = Keeping.BUILTIN, count
+        elif kind == "shared":
+            zone = _zone(word, rest, scene)
+        else:
+            raise ConfigError(f'invalid session cache "{word}"')
+    return SessionCache(keeping or Keeping.ZONE_ONLY, sessions, zone)
+
+
+def _zone(word: str, rest: str, scene: Scene) -> Zone:
+    name, _, size_word = rest.partition(":")
+    size = size_bytes(size_word)
+    if not name or size is None:
+        raise ConfigError(f'invalid session cache "{word}"')
+    if size < _LEAST_ZONE_PAGES * mmap.PAGESIZE:
+        raise ConfigError(f'session cache "{word}" is too small')
+    zone = Zone(name, size)
+    for claim in scene.claimed:
+        if isinstance(claim, Zone) and claim.name == name and claim.size != size:
+            raise ConfigError(
+                f'the size {size} of shared memory zone "{name}" conflicts with already declared size {claim.size}'
+            )
+    if scene.claim(zone):
+        scene.warn(f'each worker keeps the sessions of "shared:{name}" for itself in this version')
+    return zone
+
+
+def _later_wins(first: SessionCache, second: SessionCache, _scene: Scene) -> SessionCache:
+    """Of two lines on one level, the later for each half."""
+    own = first if second.keeping is Keeping.ZONE_ONLY else second
+    return SessionCache(own.keeping, own.builtin_sessions, second.zone or first.zone)
+
+
+def _inherited(outer: SessionCache, inner: SessionCache) -> SessionCache:
+    """The two halves are inherited separately: a server that names no zone has the outer one."""
+    return SessionCache(inner.keeping, inner.builtin_sessions, inner.zone or outer.zone)
+
+
+def _conf_command(given: Sequence[str], scene: Scene) -> tuple[ConfCommand, ...]:
+    return (ConfCommand(given[0], given[1], scene.directory),) if given else ()
+
+
+def _password_file(given: Sequence[str], scene: Scene) -> Passwords:
+    return read_passwords(PATH_CONF.parse(given, scene))
+
+
+def _deprecated_flag(given: Sequence[str], scene: Scene) -> bool:
+    if scene.where is not None:
+        scene.warn(f'the "{scene.name}" directive is deprecated, use the "listen ... ssl" directive instead')
+    return FLAG.parse(given, scene)
+
+
+SESSION_CACHE = Kind(
+    "off | none | [builtin[:size]] [shared:name:size]", (1, 2), _session_cache, _later_wins, _inherited
+)
+CONF_COMMANDS = Kind("name value", (2, 2), _conf_command)
+PASSWORD_FILE = Kind("file", (1, 1), _password_file)
+DEPRECATED_FLAG = Kind("on | off", (1, 1), _deprecated_flag)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """How clients' TLS is terminated. Files are absolute paths."""
+
+    ssl: bool = directive(
+        DEPRECATED_FLAG,
+        MAIL | SERVER,
+        default="off",
+        doc="""Deprecated: with ``on``, every ``listen`` of the server is taken to have ``ssl``.""",
+    )
+    ssl_certificate: tuple[str, ...] = directive(
+        DATA_FILES,
+        MAIL | SERVER,
+        default="",
+        repeat=Repeat.ADDS,
+        doc="""File with the certificate of the server, its intermediate certificates behind it, in PEM; or
+        ``data:`` and the PEM text itself. Give one for each kind of key (RSA, ECDSA); each client gets the one
+        it can use.""",
+    )
+    ssl_certificate_key: tuple[str, ...] = directive(
+        DATA_FILES,
+        MAIL | SERVER,
+        default="",
+        repeat=Repeat.ADDS,
+        doc="""File with the private key, in PEM: the first belongs to the first certificate, and so on. Also
+        ``data:`` and the PEM text, or ``store:`` and the URI of an OpenSSL store.""",
+    )
+    ssl_password_file: Passwords | None = directive(
+        PASSWORD_FILE,
+        MAIL | SERVER,
+        default=None,
+        doc="""File with passwords, one in each line, which are tried in order for each encrypted key. It may be a
+        named pipe, and is read once, at start.""",
+    )
+    ssl_certificate_compression: bool = directive(
+        FLAG,
+        MAIL | SERVER,
+        default="off",
+        doc="""Send certificates compressed to clients that can take them (RFC 8879). Needs OpenSSL 3.2.""",
+    )
+    ssl_protocols: tuple[str, ...] = directive(
+        words("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+        MAIL | SERVER,
+        default="TLSv1.2 TLSv1.3",
+        repeat=Repeat.ADDS,
+        doc="""Protocol versions that clients may use. Versions before TLSv1.2 also need ``@SECLEVEL=0`` in
+        ``ssl_ciphers``.""",
+    )
+    ssl_ciphers: str = directive(
+        STRING,
+        MAIL | SERVER,
+        default="HIGH:!aNULL:!MD5",
+        doc="""Cipher suites up to TLSv1.2, as a list of OpenSSL. Those of TLSv1.3 are set with
+        ``ssl_conf_command Ciphersuites``.""",
+    )
+    ssl_prefer_server_ciphers: bool = directive(
+        FLAG,
+        MAIL | SERVER,
+        default="off",
+        doc="""Choose by the order of our list rather than of the client's.""",
+    )
+    ssl_ecdh_curve: str = directive(
+        STRING,
+        MAIL | SERVER,
+        default="auto",
+        doc="""Groups for the key exchange, separated by colons; ``auto`` leaves them to OpenSSL.""",
+    )
+    ssl_dhparam: str | None = directive(
+        PATH_CONF,
+        MAIL | SERVER,
+        default=None,
+        doc="""File with Diffie-Hellman parameters in PEM. Without it, DHE suites are not offered.""",
+    )
+    ssl_session_cache: SessionCache = directive(
+        SESSION_CACHE,
+        MAIL | SERVER,
+        default="none",
+        repeat=Repeat.ADDS,
+        doc="""Where sessions are kept for clients without tickets. ``off`` tells clients that nothing is resumed,
+        ``none`` does not tell them, ``builtin`` keeps sessions in each worker.""",
+    )
+    ssl_session_tickets: bool = directive(
+        FLAG,
+        MAIL | SERVER,
+        default="on",
+        doc="""Let clients keep their session themselves, encrypted for us (RFC 5077, RFC 8446 section 4.6.1).""",
+    )
+    ssl_session_timeout: int = directive(
+        SECONDS,
+        MAIL | SERVER,
+        default="5m",
+        doc="""How long a session can be resumed.""",
+    )
+    ssl_conf_command: tuple[ConfCommand, ...] = directive(
+        CONF_COMMANDS,
+        MAIL | SERVER,
+        default="",
+        repeat=Repeat.ADDS,
+        doc="""A command for OpenSSL's own configuration parser, for what has no directive here. It comes last and
+        overrides what the directives said.""",
+    )
+    starttls: str = directive(
+        enum("off", "on", "only"),
+        MAIL | SERVER,
+        default="off",
+        doc="""Offer STARTTLS (STLS in POP3). With ``only``, there is no login without it.""",
+    )
+
+    def check(self, server: "Server") -> None:
+        """Refuse a server that has to do TLS and has no certificate. Raises ConfigError."""
+        demand = self.demanded_by(server)
+        if demand is not None:
+            self.require_certificates(*demand)
+
+    def demanded_by(self, server: "Server") -> tuple[str, Where | None] | None:
+        """The directive because of which this server needs a context, as messages name it, and its place."""
+        for listen in server[ListenSettings].listen:
+            if listen.ssl:
+                return "listen ... ssl", listen.where
+        if self.ssl:
+            return "ssl", server.where_of("ssl")
+        if self.starttls != "off":
+            return "starttls", server.where_of("starttls")
+        return None
+
+    def require_certificates(self, mode: str, where: Where | None) -> None:
+        """Raise ConfigError unless each certificate has a key, and there is one."""
+        certificates, keys = self.ssl_certificate, self.ssl_certificate_key
+        if not certificates:
+            raise ConfigError(f'no "ssl_certificate" is defined for the "{mode}" directive', where)
+        if not keys:
+            raise ConfigError(f'no "ssl_certificate_key" is defined for the "{mode}" directive', where)
+        if len(keys) < len(certificates):
+            last = shown(certificates[-1])
+            raise ConfigError(
+                f'no "ssl_certificate_key" is defined for certificate "{last}" and the "{mode}" directive', where
+            )
+
+
+def shown(name: str) -> str:
+    """The name of a certificate or key for a message. What stands in ``data:`` may be a secret."""
+    return "data:..." if name.startswith("data:") else name
+
+
+SETTINGS: tuple[type, ...] = (TlsSettings,)
