@@ -192,6 +192,7 @@ def test_where_the_value_in_force_was_written(tmp_path: Path) -> None:
     assert flag is not None
     assert flag.line == 1
     assert found.where_of("time") is None
+    assert (server.level_of("time"), server.level_of("size"), server.level_of("names")) == (MAIL, SERVER, None)
 
 
 def test_http_and_stream_are_passed_over_with_a_warning_each(tmp_path: Path) -> None:

@@ -29,12 +29,20 @@ _FOREIGN = ("http", "stream")
 _ONCE = ("events", "mail", *_FOREIGN)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written, and in which block."""
+
+    where: Where
+    level: Context
+
+
 class Settled:
     """Settings objects by class, and where their values were written. Not changed once built."""
 
     __slots__ = ("_objects", "_places", "where")
 
-    def __init__(self, where: Where, objects: Mapping[type, object], places: Mapping[str, Where]) -> None:
+    def __init__(self, where: Where, objects: Mapping[type, object], places: Mapping[str, Place]) -> None:
         self.where = where
         self._objects = dict(objects)
         self._places = dict(places)
@@ -51,7 +59,13 @@ class Settled:
 
         None where the default is in force.
         """
-        return self._places.get(directive)
+        place = self._places.get(directive)
+        return place and place.where
+
+    def level_of(self, directive: str) -> Context | None:
+        """The block in which the value in force was written: ``SERVER`` is nearer than ``MAIL``. None: the default."""
+        place = self._places.get(directive)
+        return place and place.level
 
 
 class Server(Settled):
@@ -90,7 +104,7 @@ class Configuration(Settled):
         self,
         where: Where,
         objects: Mapping[type, object],
-        places: Mapping[str, Where],
+        places: Mapping[str, Place],
         servers: Iterable[Server],
         files: Iterable[tuple[str, str]] = (),
         warnings: Iterable[str] = (),
@@ -163,7 +177,7 @@ class _Level:
 
     where: Where
     values: dict[tuple[type, str], Any] = field(default_factory=dict)
-    places: dict[str, Where] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
 
 
 def build(
@@ -312,7 +326,7 @@ class _Builder:
                 error.where = where
             raise
         level.values[key] = value
-        level.places[name] = where
+        level.places[name] = Place(where, context)
 
     # Merging
 
