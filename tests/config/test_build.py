@@ -47,9 +47,7 @@ class Second:
     auth: tuple[str, ...] = directive(words("x", "y"), MAIL | SERVER, default="x", doc="", repeat=Repeat.ADDS)
     size: int = directive(SIZE, MAIL | SERVER, default="4k", doc="")
     last: str | None = directive(STRING, MAIL | SERVER, default=None, doc="", repeat=Repeat.LAST_WINS)
-    halves: dict[str, str] = directive(  # noqa: RUF009
-        HALVES, MAIL | SERVER, default="", doc="", repeat=Repeat.ADDS
-    )
+    halves: dict[str, str] = directive(HALVES, MAIL | SERVER, default="", doc="", repeat=Repeat.ADDS)
 
     def check(self, server: Server) -> None:
         if server[First].time == 2 or self.size == 0:

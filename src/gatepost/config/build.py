@@ -60,12 +60,12 @@ class Settled:
         None where the default is in force.
         """
         place = self._places.get(directive)
-        return place and place.where
+        return place.where if place else None
 
     def level_of(self, directive: str) -> Context | None:
-        """The block in which the value in force was written: ``SERVER`` is nearer than ``MAIL``. None: the default."""
+        """The block in which the value in force was written (``SERVER`` or ``MAIL``); None for a default."""
         place = self._places.get(directive)
-        return place and place.level
+        return place.level if place else None
 
 
 class Server(Settled):
@@ -77,7 +77,7 @@ class Server(Settled):
         self,
         where: Where,
         objects: Mapping[type, object],
-        places: Mapping[str, Where],
+        places: Mapping[str, Place],
         inner: Iterable[str],
     ) -> None:
         """``inner`` names the directives that stand in the block itself."""
