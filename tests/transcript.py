@@ -10,26 +10,34 @@ A transcript is text, one step per line:
 
 For an upstream machine ``B:`` (the backend says) and ``P:`` (the proxy says) stand for ``C:`` and ``S:``. Text
 knows ``\r``, ``\n``, ``\t``, ``\\``, ``\xHH``; a backslash at its end leaves the CR LF away; ``{100*x}`` repeats.
-Effects and events are Python, with the classes of ``gatepost.protocol.events``, ``Credentials`` and ``INFO`` in reach.
+Effects and events are Python, with the classes of ``gatepost.protocol.events``, ``Credentials``, ``INFO`` and
+``plain(user, password)`` in reach.
 
 Each transcript is played line by line, byte by byte, and pipelined up to the next ``<<``. The effects, adjacent
 sends joined, must be those written down: after each run of arriving lines, or when pipelined at the next ``<<``.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from gatepost.log import Level
 from gatepost.protocol import events
 from gatepost.protocol.events import Effect, Event, Send
 from gatepost.sasl.mechanism import Credentials
 
-NAMES: dict[str, object] = {**vars(events), "Credentials": Credentials, "INFO": Level.INFO, "ERROR": Level.ERROR}
+NAMES: dict[str, object] = {
+    **vars(events),
+    "Credentials": Credentials,
+    "INFO": Level.INFO,
+    "plain": partial(Credentials, "plain", cleartext=True),
+}
 
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)|\{(\d+)\*(.)\}")
 _LETTERS = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
@@ -141,13 +149,10 @@ def play(transcript: str, machine: Machine, mode: Mode, start: list[Effect] | No
         effects = []
 
 
-def cases(transcripts: Mapping[str, str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorates a test with arguments ``transcript`` and ``mode``: all transcripts in all modes."""
-    return pytest.mark.parametrize(
-        ("transcript", "mode"),
-        [
-            pytest.param(transcript, mode, id=f"{name}, {mode.value}")
-            for name, transcript in transcripts.items()
-            for mode in Mode
-        ],
-    )
+def cases(transcripts: Mapping[str, str], *more: object, prefix: str = "") -> list[ParameterSet]:
+    """All transcripts in all modes, for ``pytest.mark.parametrize(("transcript", "mode", ...), ...)``."""
+    return [
+        pytest.param(transcript, mode, *more, id=f"{prefix}{name}, {mode.value}")
+        for name, transcript in transcripts.items()
+        for mode in Mode
+    ]

@@ -73,6 +73,15 @@ class ImapClient:
         "_verb",
     )
 
+    # The command that is being put together; no handler: none is.
+    _handler: "Callable[[ImapClient, list[bytes]], list[Effect]] | None"
+    _arguments: list[bytes]
+    _literal_bytes: int | None  # data that are awaited next
+    # Of the command, or of the exchange or login it began.
+    _tag: bytes | None
+    _verb: bytes | None
+    _dialogue: SaslDialogue | None
+
     def __init__(self, rules: ImapRules, *, tls: bool) -> None:
         self._rules = rules
         self._tls = tls
@@ -180,17 +189,17 @@ class ImapClient:
 
     def _forget_command(self) -> None:
         """Be ready to read another command, or the next response of the exchange."""
-        self._handler: Callable[[ImapClient, list[bytes]], list[Effect]] | None = None
-        self._arguments: list[bytes] = []
-        self._literal_bytes: int | None = None
+        self._handler = None
+        self._arguments = []
+        self._literal_bytes = None
         self._input.done()
 
     def _restart(self) -> None:
         """Back to the start state; whatever was under way is forgotten, credentials with it."""
         self._forget_command()
-        self._dialogue: SaslDialogue | None = None
-        self._tag: bytes | None = None
-        self._verb: bytes | None = None
+        self._dialogue = None
+        self._tag = None
+        self._verb = None
 
     def _too_long_command(self) -> str:
         """What the log shows of a command that does not fit, and the tag for its answer if that is known.
@@ -283,10 +292,10 @@ class ImapClient:
         effects = self._refuse()
         self._errors += 1
         if self._errors >= self._rules.max_errors:
-            effects.append(Note(Level.INFO, "client sent too many invalid commands"))
-            effects += self._close()
-        elif grammar.announces_data(line):
-            effects += self._close()
+            note = Note(Level.INFO, "client sent too many invalid commands")
+            return [note, *effects, *self._close()]
+        if grammar.announces_data(line):
+            return effects + self._close()
         return effects
 
     def _refused(self, event: AuthRefused | BackendRefused) -> list[Effect]:
@@ -295,12 +304,11 @@ class ImapClient:
         if isinstance(event, AuthRefused):
             effects: list[Effect] = [Send(grammar.refused(self._tag, event.text))]
             return effects + self._close() if event.final else effects
-        effects = [Send(event.reply)]
         self._refusals += 1
-        if self._refusals >= self._rules.max_errors:
-            effects.append(Note(Level.INFO, "client was refused too many logins"))
-            effects += self._close()
-        return effects
+        if self._refusals < self._rules.max_errors:
+            return [Send(event.reply)]
+        note = Note(Level.INFO, "client was refused too many logins")
+        return [note, Send(event.reply), *self._close()]
 
     def _close(self) -> list[Effect]:
         self._phase = Phase.CLOSED

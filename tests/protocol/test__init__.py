@@ -1,0 +1,64 @@
+"""Which protocols there are, and which one a server speaks."""
+
+from pathlib import Path
+
+import pytest
+
+from gatepost.config.build import Server
+from gatepost.config.settings import ListenSettings
+from gatepost.errors import ConfigError
+from gatepost.protocol import protocol_of, protocols
+from gatepost.protocol.settings import ProtocolSettings
+from tests.reading import mistake, read
+
+
+class Unchecked(ProtocolSettings):
+    """The same directives; ``protocol_of`` is asked by the test, not by the check."""
+
+    def check(self, server: Server) -> None:
+        """Everything passes."""
+
+
+def server(directory: Path, text: str) -> Server:
+    """The one server; its settings are found under the class that the directives belong to."""
+    (found,) = read(directory, f"mail {{ server {{\n{text}\n}} }}", ListenSettings, Unchecked).servers
+    objects = {ListenSettings: found[ListenSettings], ProtocolSettings: found[Unchecked]}
+    return Server(found.where, objects, {}, ())
+
+
+def test_protocols_are_found_by_their_packages() -> None:
+    assert list(protocols()) == ["imap"]
+    assert protocols() is protocols()
+
+
+def test_ports_and_names_are_told_apart() -> None:
+    ports = [port for protocol in protocols().values() for port in protocol.ports]
+    assert len(set(ports)) == len(ports)
+    assert all(name == protocol.name for name, protocol in protocols().items())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen 143;",
+        "listen 993 ssl;",
+        "listen 127.0.0.1:143;",
+        "listen 1430; listen unix:/tmp/x; listen [::1]:143; listen 25;",
+        "listen 143-150;",
+        "listen 1430; protocol imap;",
+        "protocol imap; listen unix:/tmp/x;",
+    ],
+)
+def test_imap_by_port_or_word(tmp_path: Path, text: str) -> None:
+    assert protocol_of(server(tmp_path, text)).name == "imap"
+
+
+@pytest.mark.parametrize("text", ["listen 1430;", "listen unix:/tmp/143;", "listen 142-143;"])
+def test_no_protocol_is_known(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^unknown mail protocol for server in .*gatepost\.conf:1$"):
+        protocol_of(server(tmp_path, text))
+
+
+def test_a_configuration_without_a_protocol_is_refused(tmp_path: Path) -> None:
+    text = "mail {\n server {\n listen 1430;\n }\n}"
+    assert mistake(tmp_path, text, ListenSettings, ProtocolSettings) == "unknown mail protocol for server in :2"
