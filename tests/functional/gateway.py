@@ -29,7 +29,7 @@ pid {directory}/gatepost.pid;
 error_log {directory}/error.log info;
 {main}
 events {{
-    worker_connections 2048;
+    worker_connections {connections};
 }}
 mail {{
 {mail}
@@ -37,7 +37,9 @@ mail {{
 """
 
 
-def write_configuration(directory: Path, mail: str, *, main: str = "", workers: int = 1) -> Path:
+def write_configuration(
+    directory: Path, mail: str, *, main: str = "", workers: int = 1, connections: int = 2048
+) -> Path:
     """A whole configuration file round the ``mail`` block's content. ``main`` goes to the top level."""
     module = "/usr/lib/nginx/modules/ngx_mail_module.so"
     text = _MAIN.format(
@@ -48,6 +50,7 @@ def write_configuration(directory: Path, mail: str, *, main: str = "", workers: 
         # Debian 12's nginx is older than TLS 1.3 as a default.
         mail="ssl_protocols TLSv1.2 TLSv1.3;\n" + mail if _OTHER else mail,
         workers=workers,
+        connections=connections,
     )
     path = directory / "gatepost.conf"
     path.write_text(text)
@@ -74,12 +77,23 @@ class Gateway:
     ``ports`` are claimed ports: write ``{0}``, ``{1}``... in ``mail`` for them and double every other brace.
     """
 
-    def __init__(self, directory: Path, mail: str, *, ports: int = 1, main: str = "", workers: int = 1) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        mail: str,
+        *,
+        ports: int = 1,
+        main: str = "",
+        workers: int = 1,
+        connections: int = 2048,
+    ) -> None:
         directory.mkdir(exist_ok=True)
         self.directory = directory
         self.ports: Sequence[int] = [claim_port() for _ in range(ports)]
         self.port = self.ports[0]
-        write_configuration(directory, mail.format(*self.ports), main=main, workers=workers)
+        write_configuration(
+            directory, mail.format(*self.ports), main=main, workers=workers, connections=connections
+        )
         self.process = Process(command(directory), directory / "output")
         try:
             wait_until(self._started, "the daemon to write its pid file")
