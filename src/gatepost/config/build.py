@@ -71,24 +71,7 @@ class Settled:
 class Server(Settled):
     """One ``server {}``; ``where`` is the line of its opening."""
 
-    __slots__ = ("_inner",)
-
-    def __init__(
-        self,
-        where: Where,
-        objects: Mapping[type, object],
-        places: Mapping[str, Place],
-        inner: Iterable[str],
-    ) -> None:
-        """``inner`` names the directives that stand in the block itself."""
-        super().__init__(where, objects, places)
-        self._inner = frozenset(inner)
-
-    def level_of(self, directive: str) -> Context | None:
-        """SERVER or MAIL, whichever the value in force comes from; None where the default is in force."""
-        if directive not in self._places:
-            return None
-        return SERVER if directive in self._inner else MAIL
+    __slots__ = ()
 
 
 class Configuration(Settled):
@@ -332,7 +315,7 @@ class _Builder:
 
     def merge(self, server: _Level, mail: _Level) -> Server:
         objects = {group: self.settle(group, [server, mail]) for group in self.server_groups}
-        return Server(server.where, objects, {**mail.places, **server.places}, server.places)
+        return Server(server.where, objects, {**mail.places, **server.places})
 
     def settle(self, group: type, levels: Sequence[_Level]) -> object:
         """The settings object whose fields come from the first of ``levels`` (inner, outer) that has them."""
