@@ -4,26 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.config.build import Server
 from gatepost.config.settings import ListenSettings
-from gatepost.errors import ConfigError
 from gatepost.protocol import protocol_of, protocols
 from gatepost.protocol.settings import ProtocolSettings
 from tests.reading import mistake, read
-
-
-class Unchecked(ProtocolSettings):
-    """The same directives; ``protocol_of`` is asked by the test, not by the check."""
-
-    def check(self, server: Server) -> None:
-        """Everything passes."""
-
-
-def server(directory: Path, text: str) -> Server:
-    """The one server; its settings are found under the class that the directives belong to."""
-    (found,) = read(directory, f"mail {{ server {{\n{text}\n}} }}", ListenSettings, Unchecked).servers
-    objects = {ListenSettings: found[ListenSettings], ProtocolSettings: found[Unchecked]}
-    return Server(found.where, objects, {}, ())
 
 
 def test_protocols_are_found_by_their_packages() -> None:
@@ -50,15 +34,11 @@ def test_ports_and_names_are_told_apart() -> None:
     ],
 )
 def test_imap_by_port_or_word(tmp_path: Path, text: str) -> None:
-    assert protocol_of(server(tmp_path, text)).name == "imap"
+    (server,) = read(tmp_path, f"mail {{ server {{ {text} }} }}", ListenSettings, ProtocolSettings).servers
+    assert protocol_of(server).name == "imap"
 
 
 @pytest.mark.parametrize("text", ["listen 1430;", "listen unix:/tmp/143;", "listen 142-143;"])
 def test_no_protocol_is_known(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^unknown mail protocol for server in .*gatepost\.conf:1$"):
-        protocol_of(server(tmp_path, text))
-
-
-def test_a_configuration_without_a_protocol_is_refused(tmp_path: Path) -> None:
-    text = "mail {\n server {\n listen 1430;\n }\n}"
-    assert mistake(tmp_path, text, ListenSettings, ProtocolSettings) == "unknown mail protocol for server in :2"
+    whole = f"mail {{\n server {{\n {text}\n }}\n}}"
+    assert mistake(tmp_path, whole, ListenSettings, ProtocolSettings) == "unknown mail protocol for server in :2"

@@ -960,13 +960,13 @@ SMALL_BUFFER = {
     """,
     "without a command": rf"""
         C: joe hunter {{100*x}}
-        >> Note(INFO, '{TOO_LONG % "joe"}')
+        >> Note(INFO, '{TOO_LONG % ""}')
         S: joe BAD invalid command
         >> Close()
     """,
     "in the command word": rf"""
         C: a {{100*x}}
-        >> Note(INFO, '{TOO_LONG % "a"}')
+        >> Note(INFO, '{TOO_LONG % ""}')
         S: a BAD invalid command
         >> Close()
     """,

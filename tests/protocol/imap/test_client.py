@@ -106,6 +106,8 @@ SECRET = b"hunter2hunter2"
         b"a AUTHENTICATE LOGIN\r\nam9l\r\n" + SECRET,
         b"a " + SECRET + b" ",
         b"a PASS " + SECRET,
+        SECRET + b" ",
+        SECRET + b" and ",
         SECRET,
         b'"' + SECRET,
     ],

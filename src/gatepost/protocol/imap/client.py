@@ -204,12 +204,13 @@ class ImapClient:
     def _too_long_command(self) -> str:
         """What the log shows of a command that does not fit, and the tag for its answer if that is known.
 
-        The words only, never an argument: that may be a password. A word that is no command may be one, too.
+        The words only, never an argument: that may be a password. Where there is no command, any word may be one.
         """
         if self._handler is None and self._dialogue is None:
-            self._tag, verb, _ = grammar.opening(self._input.head())
-            self._verb = verb if verb in COMMANDS else None
-        words = [word for word in (self._tag, self._verb) if word is not None]
+            self._tag, self._verb, _ = grammar.opening(self._input.head())
+        words: list[bytes] = []
+        if self._tag is not None and self._verb in COMMANDS:
+            words += (self._tag, self._verb)
         if self._dialogue is not None:
             words.append(self._dialogue.mechanism.name.encode())
         return quoted(b" ".join(words)) + "..."
