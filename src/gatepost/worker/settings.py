@@ -82,7 +82,7 @@ ENV = Kind("variable[=value]", (1, 1), _env)
 class WorkerSettings:
     """How many workers there are, whom they run as, what each may use, and how long it may take to end."""
 
-    user: User | None = directive(  # noqa: RUF009
+    user: User | None = directive(
         USER,
         MAIN,
         default="",

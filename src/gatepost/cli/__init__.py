@@ -1,0 +1,1 @@
+"""The command line: nginx's options, with nginx's meaning."""

@@ -1,0 +1,103 @@
+"""``-t`` and ``-T``: whether a configuration would start, without starting it.
+
+Reading the files and loading certificates comes first; ``syntax is ok`` is said after that. Then the logs are
+opened, and it is tried whether the pid file could be written and the sockets be bound. An address in use is no
+mistake: usually it is the running daemon that uses it.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+from gatepost.address import Address
+from gatepost.config.build import Configuration
+from gatepost.errors import ConfigError
+from gatepost.log import Outputs
+from gatepost.master.settings import MasterSettings
+from gatepost.net.bind_plan import plan
+from gatepost.session.settings import SessionSettings
+from gatepost.tls.settings import TlsSettings
+from gatepost.worker.settings import WorkerSettings
+
+
+def load_certificates(configuration: Configuration, warn: Callable[[str], None]) -> None:
+    """Build every TLS context that is needed, and let go of it. Raises ConfigError."""
+    if any(server[TlsSettings].demanded_by(server) for server in configuration.servers):
+        # Imported here, so that a configuration without TLS never loads the library.
+        from gatepost.worker.heritage import tls_contexts
+
+        tls_contexts(configuration, warn)
+
+
+def enough_connections(configuration: Configuration) -> None:
+    """Raises ConfigError unless a worker can hold its listening sockets and one connection."""
+    limit, sockets = configuration[WorkerSettings].worker_connections, len(plan(configuration.servers))
+    if limit < sockets + 1:
+        raise ConfigError(f"{limit} worker_connections are not enough for {sockets} listening sockets")
+
+
+def try_resources(configuration: Configuration) -> None:
+    """Open the logs, look at the pid file, try the sockets. Raises ConfigError."""
+    _try_logs(configuration)
+    _try_pid_file(configuration[MasterSettings].pid)
+    for bind in plan(configuration.servers):
+        try:
+            _try_bind(bind.address, v6only=bind.listen.ipv6only)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise ConfigError(
+                    f"bind() to {bind.address} failed ({error.errno}: {error.strerror})", bind.listen.where
+                ) from error
+
+
+def _try_logs(configuration: Configuration) -> None:
+    outputs = Outputs()
+    sinks = [configuration[MasterSettings].error_log]
+    sinks += [server[SessionSettings].error_log or () for server in configuration.servers]
+    for group in sinks:
+        for sink in group:
+            try:
+                outputs.log([sink])
+            except OSError as error:
+                raise _not_opened(sink.path or "stderr", error.errno or errno.EIO) from error
+
+
+def _try_pid_file(path: str) -> None:
+    """Only look: a file made here could be taken for that of a daemon, or replace one that is just starting."""
+    directory = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise _not_opened(path, errno.EISDIR)
+    if not os.path.isdir(directory):
+        raise _not_opened(path, errno.ENOENT)
+    target = path if os.path.exists(path) else directory
+    if not os.access(target, os.W_OK, effective_ids=True):
+        raise _not_opened(path, errno.EACCES)
+
+
+def _not_opened(path: str, code: int) -> ConfigError:
+    return ConfigError(f'open() "{path}" failed ({code}: {os.strerror(code)})')
+
+
+def _try_bind(address: Address, *, v6only: bool) -> None:
+    """Bind and let go; never listens, so that no client comes here. Raises OSError."""
+    with socket.socket(address.family, socket.SOCK_STREAM) as sock:
+        if address.family is socket.AF_UNIX:
+            sock.bind(address.host)
+            with contextlib.suppress(OSError):
+                os.unlink(address.host)
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        sock.bind(address.sockaddr)
+
+
+def dump(configuration: Configuration) -> None:
+    """All files that were read, on standard output, as nginx shows them."""
+    for path, text in configuration.files:
+        shown = f"# configuration file {path}:\n{text}\n"
+        sys.stdout.buffer.write(shown.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()

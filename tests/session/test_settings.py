@@ -1,0 +1,47 @@
+"""Directives that every mail listener obeys."""
+
+from pathlib import Path
+
+import pytest
+
+from gatepost.config.build import defaults
+from gatepost.config.settings import ListenSettings
+from gatepost.log import Level, Sink
+from gatepost.session.settings import SETTINGS, SessionSettings
+from tests.reading import mistake, read
+
+GROUPS = (ListenSettings, *SETTINGS)
+
+
+def _server(tmp_path: Path, mail: str, server: str = "") -> SessionSettings:
+    return read(tmp_path, f"mail {{ {mail} server {{ listen 1; {server} }} }}", *GROUPS).servers[0][SessionSettings]
+
+
+def test_defaults(tmp_path: Path) -> None:
+    found = _server(tmp_path, "")
+    assert found == defaults(SessionSettings)
+    assert (found.timeout, found.proxy_timeout) == (60.0, 86400.0)
+    assert (found.proxy_pass_error_message, found.proxy, found.error_log) == (False, False, None)
+
+
+def test_values_of_both_levels(tmp_path: Path) -> None:
+    found = _server(
+        tmp_path, "timeout 0; proxy_timeout 1500ms; proxy on; error_log a;", "timeout 5; error_log b info;"
+    )
+    assert (found.timeout, found.proxy_timeout, found.proxy) == (5.0, 1.5, True)
+    assert found.error_log == (Sink("/prefix/b", Level.INFO),)
+    assert _server(tmp_path, "timeout 0;").timeout == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("timeout x;", '"timeout" directive invalid value in :1'),
+        ("timeout 1M;", '"timeout" directive invalid value in :1'),
+        ("timeout 1; timeout 2;", '"timeout" directive is duplicate in :1'),
+        ("proxy foo;", 'invalid value "foo" in "proxy" directive, it must be "on" or "off" in :1'),
+        ("error_log a info warn;", 'duplicate log level "warn" in :1'),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
+    assert mistake(tmp_path, f"mail {{ {text} }}", *GROUPS) == message
