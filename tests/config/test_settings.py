@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gatepost.config.build import defaults
 from gatepost.config.settings import SETTINGS, ListenSettings
 from tests.reading import mistake, read
 
@@ -23,3 +24,7 @@ def test_listens_are_kept_in_order(tmp_path: Path) -> None:
 def test_listen_needs_an_address_and_stands_in_a_server(tmp_path: Path) -> None:
     assert mistake(tmp_path, "mail { server { listen; } }", *SETTINGS).startswith("invalid number of arguments")
     assert mistake(tmp_path, "mail { listen 1; }", *SETTINGS).startswith('"listen" directive is not allowed here')
+
+
+def test_no_listener_by_default() -> None:
+    assert defaults(ListenSettings).listen == ()

@@ -138,14 +138,7 @@ def _resolved(host: str, fail: _Fail) -> Sequence[_Host]:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except (OSError, ValueError):
         fail("host not found")
-    known = [
-        (family, str(sockaddr[0]))
-        for family, _, _, _, sockaddr in found
-        if family in (socket.AF_INET, socket.AF_INET6)
-    ]
-    if not known:
-        fail("host not found")
-    return list(dict.fromkeys(known))
+    return list(dict.fromkeys((family, str(sockaddr[0])) for family, _, _, _, sockaddr in found))
 
 
 def _expand(first: int, last: int, hosts: Sequence[_Host]) -> tuple[Address, ...]:
