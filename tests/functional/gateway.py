@@ -97,6 +97,7 @@ class Gateway:
         self.process = Process(command(directory), directory / "output")
         try:
             wait_until(self._started, "the daemon to write its pid file")
+            wait_until(lambda: len(self.workers) == workers, "its workers")
         except BaseException:
             if self.process.status is None:
                 self.process.stop()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .auth_service import AuthService, Reply, Request, accept, refuse
+from .auth_service import AuthService, accept
 from .certificates import Certificates
 from .dovecot import Dovecot
 from .gateway import Gateway
@@ -41,10 +41,7 @@ CONFIGURATION = """
 
 @pytest.fixture(scope="module")
 def service(dovecot: Dovecot) -> Iterator[AuthService]:
-    def decide(request: Request) -> Reply:
-        return refuse("No such user") if "%00" in request.headers["Auth-User"] else accept(dovecot.port)
-
-    with AuthService(decide) as running:
+    with AuthService(lambda _: accept(dovecot.port)) as running:
         yield running
 
 
@@ -78,9 +75,11 @@ class TestWhileAnotherSessionGoesOn:
     """Each test ends with a command on a session of somebody else."""
 
     def test_a_line_without_end(self, gateway: Gateway, client: LineClient) -> None:
-        client.send(b"a LOGIN " + b"x" * 5000)
+        client.send(b"a LOGIN joe open-sesame" + b"x" * 5000)
         assert client.rest() == b"a BAD invalid command\r\n"
-        gateway.wait_for_log(r'\[info\] .*client sent too long command "a LOGIN xxxx')
+        # nginx logs the whole line; a password has no place in a log.
+        gateway.wait_for_log(r'\[info\] .*client sent too long command "a LOGIN')
+        assert "open-sesame" not in gateway.log()
 
     def test_a_line_without_end_or_tag(self, client: LineClient) -> None:
         client.send(b"x" * 5000)
@@ -130,12 +129,13 @@ class TestWhileAnotherSessionGoesOn:
         assert len(service.requests) == before
 
     def test_nul_bytes(self, service: AuthService, client: LineClient) -> None:
+        before = len(service.requests)
         assert client.command(b"a \0\0\0") == b"a BAD invalid command"
-        client.send(b"b LOGIN {7}\r\n")
-        assert client.line() == b"+ OK"
-        client.send(b"nul\0nul secret\r\n")
-        assert client.line() == b"b NO No such user"
-        assert any(request.headers["Auth-User"] == "nul%00nul" for request in service.requests)
+        # As a literal they are legal IMAP, but no name or password holds them, and C programs stop at them.
+        assert client.command(b"b LOGIN {7}") == b"+ OK"
+        assert client.command(b"nul\0nul secret") == b"b BAD invalid command"
+        assert client.command(b"c NOOP") == b"c OK completed"
+        assert len(service.requests) == before
 
     def test_bytes_one_at_a_time(self, client: LineClient, dovecot: Dovecot) -> None:
         user = dovecot.fresh_user()
