@@ -7,7 +7,7 @@ SOURCE = ROOT / "src" / "gatepost"
 TESTS = ROOT / "tests"
 
 # Tests of the tree as a whole; everything under functional/ tells stories about the daemon as a whole.
-OF_THE_TREE = {Path("test_layers.py"), Path("test_mirror.py")}
+OF_THE_TREE = {Path("test_layers.py"), Path("test_mirror.py"), Path("test_transcript.py")}
 
 
 def modules() -> set[Path]:

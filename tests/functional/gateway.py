@@ -97,7 +97,8 @@ class Gateway:
         self.process = Process(command(directory), directory / "output")
         try:
             wait_until(self._started, "the daemon to write its pid file")
-            wait_until(lambda: len(self.workers) == workers, "its workers")
+            expected = 0 if "master_process off;" in main else workers
+            wait_until(lambda: len(self.workers) == expected, "its workers")
         except BaseException:
             if self.process.status is None:
                 self.process.stop()

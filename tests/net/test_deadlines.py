@@ -143,7 +143,7 @@ def test_many_expire_in_their_order(clock: Clock, wheel: Deadlines) -> None:
     assert expired == [3, 5, 7]
 
 
-def test_moving_costs_no_new_listing(clock: Clock, wheel: Deadlines) -> None:
+def test_moving_costs_no_new_listing(wheel: Deadlines) -> None:
     deadline = Deadline(wheel, lambda: None)
     deadline.set(60.0)
     for _ in range(100):

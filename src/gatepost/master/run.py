@@ -120,6 +120,9 @@ class Master:
         elif number in _STOPPING:
             self._log.write(Level.NOTICE, f"signal {number} ({signal.Signals(number).name}) received, exiting")
             self._supervisor.told(signal.Signals(number), time.monotonic())
+            # While ours were open the kernel would go on queueing connections that nobody will ever accept.
+            for listener in self._heritage.listeners:
+                listener.remove()
         elif number == signal.SIGUSR1:
             self._reopen()
         elif number in _UNSERVED:

@@ -32,7 +32,9 @@ class Listener:
         self.socket.close()
 
     def remove(self) -> None:
-        """Close, and take a unix socket's file away: nobody listens there any more."""
+        """Close, and take a unix socket's file away: nobody listens there any more. Idempotent."""
+        if self.socket.fileno() < 0:
+            return  # the file, if there is one, may be a successor's
         self.socket.close()
         if self.bind.address.family is socket.AF_UNIX:
             with contextlib.suppress(OSError):
@@ -61,10 +63,11 @@ def _open_patiently(bind: Bind, notice: Callable[[str], None]) -> socket.socket:
             if error.errno != errno.EADDRINUSE:
                 raise ConfigError(text, bind.listen.where) from error
             notice(text)
-            if attempt < BIND_TRIES:
-                notice("try again to bind() after 500ms")
-                time.sleep(BIND_PAUSE_SECONDS)
-    raise ConfigError(f"still could not bind() to {bind.address}", bind.listen.where)
+            if attempt == BIND_TRIES:
+                raise ConfigError(f"{text}, still could not bind()", bind.listen.where) from error
+            notice("try again to bind() after 500ms")
+            time.sleep(BIND_PAUSE_SECONDS)
+    raise AssertionError("the last try returns or raises")
 
 
 def _open(bind: Bind) -> socket.socket:

@@ -129,6 +129,7 @@ class Session:
             if not data:
                 stream.say_end()
                 return
+            self._log.action = "in auth state"
             goes_on = await self._perform(machine.receive(data))
 
     async def _handshake(self) -> None:

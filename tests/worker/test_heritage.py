@@ -1,0 +1,116 @@
+"""Putting together what workers inherit: all of it, or nothing."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import trustme
+
+from gatepost.assembly import load
+from gatepost.config.build import Configuration, Installation
+from gatepost.errors import ConfigError
+from gatepost.log import Level, Log, Outputs, Sink
+from gatepost.worker.heritage import Heritage, Lifeline, make, speaks_tls, tls_contexts
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificate and key in one file."""
+    path = tmp_path_factory.mktemp("certificate") / "both.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(path))
+    path.chmod(0o600)
+    return path
+
+
+def configure(tmp_path: Path, mail: str) -> Configuration:
+    path = tmp_path / "gatepost.conf"
+    path.write_text(f"mail {{ proxy_pass 127.0.0.1:143; {mail} }}")
+    return load(Installation(str(path)))
+
+
+def log_of(outputs: Outputs, tmp_path: Path) -> Log:
+    return outputs.log([Sink(f"{tmp_path}/main.log", Level.INFO)])
+
+
+def close(heritage: Heritage) -> None:
+    for listener in heritage.listeners:
+        listener.remove()
+    os.close(heritage.lifeline.read_fd)
+    os.close(heritage.lifeline.write_fd)
+
+
+def quiet(_text: str) -> None:
+    """Nobody listens."""
+
+
+def test_a_context_only_where_clients_can_come_to_a_handshake(tmp_path: Path, certificate: Path) -> None:
+    keys = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};"
+    configuration = configure(
+        tmp_path,
+        f"""{keys}
+        server {{ listen unix:{tmp_path}/a; protocol imap; }}
+        server {{ listen unix:{tmp_path}/b ssl; protocol imap; }}
+        server {{ listen unix:{tmp_path}/c; protocol imap; starttls on; }}
+        server {{ listen unix:{tmp_path}/d; protocol imap; starttls only; }}""",
+    )
+    assert [speaks_tls(server) for server in configuration.servers] == [False, True, True, True]
+    assert [context is None for context in tls_contexts(configuration, quiet)] == [True, False, False, False]
+
+
+def test_servers_log_where_they_say_and_else_to_the_main_log(tmp_path: Path) -> None:
+    configuration = configure(
+        tmp_path,
+        f"""server {{ listen unix:{tmp_path}/a; protocol imap; }}
+        server {{ listen unix:{tmp_path}/b; protocol imap; error_log {tmp_path}/own.log debug; }}""",
+    )
+    outputs = Outputs()
+    log = log_of(outputs, tmp_path)
+    heritage = make(configuration, outputs, log, quiet)
+    assert heritage.logs[0] is log
+    heritage.logs[1].write(Level.DEBUG, "mine")
+    assert (tmp_path / "own.log").read_text().endswith("mine\n")
+    assert (tmp_path / "main.log").read_text() == ""
+    close(heritage)
+
+
+def test_listeners_accept_once_it_is_made(tmp_path: Path) -> None:
+    configuration = configure(tmp_path, f"server {{ listen unix:{tmp_path}/a; protocol imap; }}")
+    outputs = Outputs()
+    heritage = make(configuration, outputs, log_of(outputs, tmp_path), quiet)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{tmp_path}/a")
+    close(heritage)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_log_that_cannot_be_opened_leaves_no_socket(tmp_path: Path) -> None:
+    configuration = configure(
+        tmp_path, f"server {{ listen unix:{tmp_path}/a; protocol imap; error_log {tmp_path}/none/log; }}"
+    )
+    outputs = Outputs()
+    with pytest.raises(ConfigError, match=r'open\(\) ".*/none/log" failed \(2: No such file or directory\)'):
+        make(configuration, outputs, log_of(outputs, tmp_path), quiet)
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_address_that_cannot_be_bound_closes_the_others(tmp_path: Path) -> None:
+    configuration = configure(
+        tmp_path,
+        f"""server {{ listen unix:{tmp_path}/a; protocol imap; }}
+        server {{ listen unix:{tmp_path}/none/b; protocol imap; }}""",
+    )
+    outputs = Outputs()
+    with pytest.raises(ConfigError, match=r"bind\(\) to unix:.*/none/b failed \(2: No such file or directory\) in"):
+        make(configuration, outputs, log_of(outputs, tmp_path), quiet)
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_lifeline_breaks_when_its_last_writing_end_closes() -> None:
+    lifeline = Lifeline.make()
+    os.set_blocking(lifeline.read_fd, False)
+    with pytest.raises(BlockingIOError):
+        os.read(lifeline.read_fd, 1)
+    lifeline.keep_worker_end()
+    assert os.read(lifeline.read_fd, 1) == b""
+    os.close(lifeline.read_fd)
