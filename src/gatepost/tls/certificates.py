@@ -61,13 +61,13 @@ def load_key(
         raise ConfigError(f'{prefix}loading "engine:..." certificate keys is not supported{suffix}')
     load = _from_store if name.startswith("store:") else _from_pem
     secrets: list[bytearray | None] = list(passwords) if passwords is not None else [None]
-    for secret in secrets:
+    for number, secret in enumerate(secrets, 1):
         if secret is not None and len(secret) - 1 > MAX_PASSWORD_BYTES:
             warn(f"password is truncated to {MAX_PASSWORD_BYTES} bytes")
         try:
             key = load(library, name, secret)
         except _StepError as refused:
-            if secret is secrets[-1]:
+            if number == len(secrets):
                 raise config_error(library, f"{prefix}{refused}", suffix) from None
             library.lib.ERR_clear_error()
         else:
