@@ -61,6 +61,7 @@ def test_urls(text: str, address: Address, host: str, uri: str) -> None:
         ("[127.0.0.1]", 'invalid IPv6 address in auth_http "[127.0.0.1]"'),
         ("user:pw@host", 'invalid port in auth_http "user:pw@host"'),
         ("user@host", 'invalid host in auth_http "user@host"'),
+        ("[fe80::1%a\r\nb]", 'invalid host in auth_http "[fe80::1%a\r\nb]"'),
         ("a\r\nb", 'invalid host in auth_http "a\r\nb"'),
         ("127.0.0.1/a\r\nb", 'invalid URI in auth_http "127.0.0.1/a\r\nb"'),
         ("unix:", 'no path in the unix domain socket in auth_http "unix:"'),

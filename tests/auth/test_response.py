@@ -160,6 +160,7 @@ def test_what_becomes_of_the_connection(rest: bytes, fate: Fate) -> None:
         (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n", Fate.SPENT),
         (b"HTTP/1.1\r\nContent-Length: 0\r\n", Fate.SPENT),
         (b"Content-Length: 0\r\n", Fate.SPENT),
+        (b"HTTP/1.1 100 Continue\r\n\r\nContent-Length: 0\r\n", Fate.SPENT),
     ],
 )
 def test_what_the_status_line_says_about_the_connection(line: bytes, fate: Fate) -> None:

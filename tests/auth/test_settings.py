@@ -63,6 +63,10 @@ def test_values(tmp_path: Path) -> None:
     assert found.auth_http_pass_client_cert is True
 
 
+def test_a_shared_secret_does_not_show(tmp_path: Path) -> None:
+    assert "hush" not in repr(server(tmp_path, "", HTTP + "auth_http_header X-Key hush;")[AuthSettings])
+
+
 def test_the_last_service_counts_and_headers_of_a_server_replace_the_others(tmp_path: Path) -> None:
     found = server(
         tmp_path,

@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         answer = reader.answer
         if answer is None:
             return
-        # Let go first: a free connection may be asked again before who asked this has run.
+        # Let go: a free connection may be asked again before who asked this has run, and keeps no password.
         future, self._future = self._future, None
         if fate is Fate.SPENT:
             self.close()

@@ -114,8 +114,5 @@ def _resolved(host: str, port: int) -> Address:
         found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except (OSError, UnicodeError):
         raise _AddressError("host not found") from None
-    found.sort(key=lambda entry: entry[0] is not socket.AF_INET)
-    for family, _, _, _, place in found:
-        if family in (socket.AF_INET, socket.AF_INET6):
-            return Address(socket.AddressFamily(family), str(place[0]), port)
-    raise _AddressError("host not found")
+    family, _, _, _, place = min(found, key=lambda entry: entry[0] is not socket.AF_INET)
+    return Address(family, str(place[0]), port)

@@ -82,10 +82,10 @@ Verdict: TypeAlias = Accepted | Refused | Postponed
 class Layout:
     """The parts of every request that are the same for all logins at one server of the configuration.
 
-    ``tail`` often holds a secret that the operator shares with the service, so it stays out of ``repr``.
+    Either often holds a secret that the operator shares with the service, so they stay out of ``repr``.
     """
 
-    head: bytes
+    head: bytes = field(repr=False)
     tail: bytes = field(repr=False)
 
 

@@ -33,7 +33,7 @@ BACKEND = Kind("host[:port] | unix:path", (1, 1), lambda words, _scene: backend_
 HEADERS = Kind("name value", (2, 2), _headers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # a header is often a secret
 class AuthSettings:
     """How logins are decided. After inheritance both ways may be set; ``backend_decides`` tells which counts."""
 
