@@ -95,12 +95,17 @@ class Outputs:
             targets.append((sink.level, self._open[sink.path]))
         return Log(targets)
 
-    def reopen(self) -> list[OSError]:
-        """Reopen all files; the errors of those that stayed as they were."""
+    def reopen(self, owner: int | None = None) -> list[OSError]:
+        """Reopen all files; the errors of those that stayed as they were.
+
+        ``owner``: the user id that the files are given to, so that it can open them too.
+        """
         errors = []
         for output in self._open.values():
             try:
                 output.reopen()
+                if owner is not None and output.path is not None:
+                    os.fchown(output.fd, owner, -1)
             except OSError as error:
                 errors.append(error)
         return errors

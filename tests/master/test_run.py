@@ -70,6 +70,7 @@ def test_logs_are_reopened(open_path: Path) -> None:
         gateway.process.signal(signal.SIGUSR1)
         wait_until(lambda: (open_path / "error.log").exists(), "a new log file")
         assert "reopening logs" in (open_path / "old.log").read_text()
+        assert "Permission denied" not in gateway.log()
         with LineClient.plain(gateway.port) as client:
             assert client.line() == b"* OK IMAP4 ready"
         gateway.wait_for_log("connected to 127.0.0.1")

@@ -52,10 +52,11 @@ def test_a_context_only_where_clients_can_come_to_a_handshake(tmp_path: Path, ce
         server {{ listen unix:{tmp_path}/a; protocol imap; }}
         server {{ listen unix:{tmp_path}/b ssl; protocol imap; }}
         server {{ listen unix:{tmp_path}/c; protocol imap; starttls on; }}
-        server {{ listen unix:{tmp_path}/d; protocol imap; starttls only; }}""",
+        server {{ listen unix:{tmp_path}/d; protocol imap; starttls only; }}
+        server {{ listen unix:{tmp_path}/e; protocol imap; ssl on; }}""",
     )
-    assert [speaks_tls(server) for server in configuration.servers] == [False, True, True, True]
-    assert [context is None for context in tls_contexts(configuration, quiet)] == [True, False, False, False]
+    assert [speaks_tls(server) for server in configuration.servers] == [False, True, True, True, True]
+    assert [context is None for context in tls_contexts(configuration, quiet)] == [True, False, False, False, False]
 
 
 def test_servers_log_where_they_say_and_else_to_the_main_log(tmp_path: Path) -> None:

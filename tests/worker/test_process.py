@@ -4,6 +4,7 @@ import contextlib
 import signal
 from pathlib import Path
 
+from tests.functional.certificates import make_certificates
 from tests.functional.gateway import Gateway
 from tests.functional.line_client import LineClient
 from tests.functional.process import alive
@@ -101,3 +102,13 @@ def test_orphaned_it_finishes_its_sessions_and_accepts_no_more(open_path: Path) 
         assert client.line() == b"not cut"
         client.close()
         wait_until(lambda: not alive(worker), "the orphaned worker to end")
+
+
+def test_the_old_word_for_tls_means_tls(open_path: Path) -> None:
+    certificates = make_certificates(open_path)
+    mail = "proxy_pass 127.0.0.1:9; server {{ listen 127.0.0.1:{0}; protocol imap; ssl on; }}"
+    with (
+        Gateway(open_path, certificates.directives("ecdsa") + mail) as gateway,
+        LineClient.tls(gateway.port, certificates.client_context()) as client,
+    ):
+        assert client.line() == GREETING

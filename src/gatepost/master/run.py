@@ -144,6 +144,8 @@ class Master:
 
     def _reopen(self) -> None:
         self._log.write(Level.NOTICE, "reopening logs")
-        for error in self._heritage.outputs.reopen():
+        user = self._heritage.configuration[WorkerSettings].user
+        # Workers open them by name, and they are not root: as with nginx, the files become theirs.
+        for error in self._heritage.outputs.reopen(user.uid if user is not None else None):
             self._log.write(Level.EMERG, f'open() "{error.filename}" failed ({error.errno}: {error.strerror})')
         self._supervisor.told(signal.SIGUSR1, time.monotonic())

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gatepost.config.build import Configuration, Server
-from gatepost.config.settings import ListenSettings
 from gatepost.errors import ConfigError
 from gatepost.log import Log, Outputs, Sink
 from gatepost.net.bind_plan import plan
@@ -61,7 +60,7 @@ def tls_contexts(configuration: Configuration, warn: Callable[[str], None]) -> t
 
 def speaks_tls(server: Server) -> bool:
     """Whether any client of this server can come to a handshake."""
-    return server[TlsSettings].starttls != "off" or any(listen.ssl for listen in server[ListenSettings].listen)
+    return server[TlsSettings].demanded_by(server) is not None
 
 
 def make(configuration: Configuration, outputs: Outputs, log: Log, notice: Callable[[str], None]) -> Heritage:

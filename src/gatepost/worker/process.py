@@ -27,6 +27,7 @@ from gatepost.protocol import protocol_of
 from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
 from gatepost.session.settings import SessionSettings
+from gatepost.tls.settings import TlsSettings
 
 from .drain import drain
 from .heritage import Heritage
@@ -120,7 +121,7 @@ class Worker:
         settings = server[SessionSettings]
         return Endpoint(
             name=str(route.address),
-            ssl=route.listen.ssl,
+            ssl=route.listen.ssl or server[TlsSettings].ssl,
             protocol=protocol,
             service=protocol.serve(server),
             authenticator=authenticator(server, protocol),
