@@ -169,11 +169,17 @@ def test_the_log_is_reopened(gateway: Gateway, dovecot: Dovecot) -> None:
     moved = gateway.directory / "error.log.1"
     log.rename(moved)
     gateway.process.signal(signal.SIGUSR1)
+
+    def a_session_is_in_the_new_file() -> bool:
+        # Each worker reopens for itself, so the first session may still be in the old one.
+        with LineClient.plain(gateway.port) as client:
+            client.line()
+            login(client, dovecot.fresh_user())
+        return "client logged in" in gateway.log()
+
     wait_until(log.exists, "a new log file")
-    with LineClient.plain(gateway.port) as client:
-        client.line()
-        login(client, dovecot.fresh_user())
-    gateway.wait_for_log("client logged in")
+    wait_until(a_session_is_in_the_new_file, "a session in the new log file")
+    assert "start worker process" in moved.read_text()
 
 
 def test_a_port_that_is_taken(place: Path, gateway: Gateway, service: AuthService) -> None:
