@@ -85,6 +85,7 @@ class Outputs:
 
     def __init__(self) -> None:
         self._open: dict[str | None, Output] = {}
+        self._stderr_redirected = False
 
     def log(self, sinks: Sequence[Sink]) -> "Log":
         """A log that writes to ``sinks``. Raises OSError, with the file's name in it."""
@@ -94,6 +95,15 @@ class Outputs:
                 self._open[sink.path] = Output(sink.path)
             targets.append((sink.level, self._open[sink.path]))
         return Log(targets)
+
+    def redirect_stderr(self) -> None:
+        """For a daemon: what anything prints goes to the first log file, unless a log *is* standard error.
+
+        Otherwise the terminal, or the pipe of whoever started us, would stay open for as long as we run.
+        """
+        if None not in self._open and self._open:
+            self._stderr_redirected = True
+            os.dup2(next(iter(self._open.values())).fd, 2)
 
     def reopen(self, owner: int | None = None) -> list[OSError]:
         """Reopen all files; the errors of those that stayed as they were.
@@ -108,6 +118,8 @@ class Outputs:
                     os.fchown(output.fd, owner, -1)
             except OSError as error:
                 errors.append(error)
+        if self._stderr_redirected:
+            self.redirect_stderr()
         return errors
 
 

@@ -45,6 +45,7 @@ def run(configuration: Configuration) -> int:
     heritage = make(configuration, outputs, log, lambda text: log.write(Level.NOTICE, text))
     if settings.daemon:
         _daemonize()
+        outputs.redirect_stderr()
     pidfile.write(settings.pid)
     log.write(Level.NOTICE, f"gatepost/{__version__}")
     try:
@@ -58,7 +59,7 @@ def run(configuration: Configuration) -> int:
 
 
 def _daemonize() -> None:
-    """Leave the terminal: a new session, no standard input and output. Standard error stays for the log."""
+    """Leave the terminal: a new session, no standard input and output."""
     if os.fork():
         os._exit(0)  # the listeners are open: whoever started us may connect now
     os.setsid()
