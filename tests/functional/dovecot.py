@@ -6,6 +6,7 @@ import pwd
 import shutil
 from pathlib import Path
 
+from .line_client import LineClient
 from .ports import claim_port
 from .process import Process, program
 from .waiting import wait_until
@@ -103,8 +104,6 @@ class Dovecot:
         wait_until(self._greets, f"Dovecot to greet; it says {self._process.text()}")
 
     def _greets(self) -> bool:
-        from .line_client import LineClient
-
         if self._process.status is not None:
             raise RuntimeError(f"Dovecot ended: {self._process.text()} {self.log()}")
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from .certificates import Certificates
 from .gateway import Gateway
+from .line_client import LineClient
 from .process import program
 from .waiting import LIMIT_SECONDS
 
@@ -94,8 +95,6 @@ def test_old_tls_is_refused(gateway: Gateway, certificates: Certificates) -> Non
 
 
 def test_plain_text_on_the_tls_port(gateway: Gateway) -> None:
-    from .line_client import LineClient
-
     with LineClient.plain(gateway.ports[0]) as client:
         client.send(b"a CAPABILITY\r\n")
         # At most a TLS alert comes back, never a line of IMAP.

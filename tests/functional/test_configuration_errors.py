@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates
+from .certificates import Certificates, make_certificates
 from .gateway import command, write_configuration
+from .ports import claim_port
 from .waiting import LIMIT_SECONDS
 
-SERVER = """
+SERVER = f"""
     %s
-    server {
-        listen 127.0.0.1:1143 ssl;
+    server {{
+        listen 127.0.0.1:{claim_port()} ssl;
         protocol imap;
         %s
-    }
+    }}
 """
 
 
@@ -104,8 +105,6 @@ def test_a_missing_key_names_both_files(tmp_path: Path, certificates: Certificat
 
 def test_a_key_of_another_certificate_names_both_files(tmp_path: Path, certificates: Certificates) -> None:
     (tmp_path / "other").mkdir()
-    from .certificates import make_certificates
-
     other = make_certificates(tmp_path / "other").rsa.with_suffix(".key")
     wrong = f"ssl_certificate {certificates.rsa}; ssl_certificate_key {other};"
     done = check(tmp_path, SERVER % ("auth_http 127.0.0.1:9;", wrong))

@@ -1,5 +1,6 @@
 """STARTTLS when the client wants it (``starttls on``) and ``proxy_pass`` to Dovecot."""
 
+import base64
 import imaplib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,8 +69,6 @@ def test_idle(gateway: Gateway, certificates: Certificates, dovecot: Dovecot, cl
 
 
 def test_authenticate_login(client: LineClient, dovecot: Dovecot) -> None:
-    import base64
-
     assert client.command(b"a AUTHENTICATE LOGIN") == b"+ VXNlcm5hbWU6"
     assert client.command(base64.b64encode(dovecot.fresh_user().encode())) == b"+ UGFzc3dvcmQ6"
     client.send(base64.b64encode(PASSWORD.encode()) + b"\r\n")
