@@ -3,8 +3,8 @@
 Theory of operation. Every call first tries the socket; only when the kernel has nothing does it wait. The
 descriptor is registered with the loop at the first wait and then stays registered: most of the time the
 next thing a session does is wait for the same descriptor again, and each change would be a system call. If it
-becomes readable while nobody waits (a client that talks while we ask the authentication service), it is taken out
-until the next wait, so that a level-triggered loop does not spin.
+becomes readable while nobody wants to read (a client that talks while we ask the authentication service, or that
+does not take our answers), it is taken out until the next wait, so that a level-triggered loop does not spin.
 
 One task uses a stream at a time. ``fail`` ends its wait from outside: that is how deadlines reach a session.
 """
@@ -13,6 +13,7 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 from gatepost.address import Address
 from gatepost.tls.connection import DONE, WANT_READ, Connection
@@ -31,10 +32,23 @@ class StreamError(Exception):
         self.code = code
 
 
+def watch(loop: asyncio.AbstractEventLoop, fd: int, callback: Callable[[], object]) -> None:
+    """Call ``callback`` whenever ``fd`` is readable, instead of whoever is called now.
+
+    When a connection is reset, uvloop calls once and closes its poll, but still knows it by the descriptor: it is
+    then of no use until the old callback has been taken out.
+    """
+    try:
+        loop.add_reader(fd, callback)
+    except RuntimeError:
+        loop.remove_reader(fd)
+        loop.add_reader(fd, callback)
+
+
 class Stream:
     """Owns its socket and its TLS state; ``close`` ends both."""
 
-    __slots__ = ("_failure", "_loop", "_registered", "_tls", "_waiter", "fd", "socket", "tls")
+    __slots__ = ("_failure", "_loop", "_reading", "_registered", "_waiter", "fd", "socket", "tls")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
@@ -42,6 +56,7 @@ class Stream:
         self.fd = sock.fileno()
         self.tls: Connection | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._reading = False  # what is waited for: to read, or to write
         self._registered = False
         self._failure: Exception | None = None
 
@@ -104,12 +119,9 @@ class Stream:
         else:
             self._failure = error
 
-    async def connected(self) -> None:
-        """Wait until a started connect is decided. Raises StreamError."""
-        await self._writable()
-        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise StreamError("connect", code)
+    def forgive(self) -> None:
+        """Take a ``fail`` back that nobody has seen yet: what it was about is over."""
+        self._failure = None
 
     async def _ready(self, state: int) -> None:
         await (self._readable() if state == WANT_READ else self._writable())
@@ -117,10 +129,12 @@ class Stream:
     async def _readable(self) -> None:
         if not self._registered:
             self._registered = True
-            self._loop.add_reader(self.fd, self._on_readable)
+            watch(self._loop, self.fd, self._on_readable)
+        self._reading = True
         await self._wait()
 
     async def _writable(self) -> None:
+        self._reading = False
         self._loop.add_writer(self.fd, self._wake)
         try:
             await self._wait()
@@ -139,7 +153,7 @@ class Stream:
 
     def _on_readable(self) -> None:
         waiter = self._waiter
-        if waiter is None or waiter.done():
+        if waiter is None or waiter.done() or not self._reading:
             self._loop.remove_reader(self.fd)
             self._registered = False
         else:
@@ -188,6 +202,7 @@ class Stream:
         just sent. So what still comes is read and thrown away, within limits. Never raises.
         """
         waiting = LINGER_BYTES
+        self.forgive()
         timer = self._loop.call_later(LINGER_SECONDS, self.fail, TimeoutError())
         try:
             if self.tls is not None and self.tls.shutdown() == DONE:

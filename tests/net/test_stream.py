@@ -1,0 +1,560 @@
+"""Streams over real sockets, in the clear and under TLS, on both kinds of loops."""
+
+import asyncio
+import errno
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from gatepost.address import Address, unix
+from gatepost.errors import TlsError
+from gatepost.net import stream as module
+from gatepost.net.stream import LINGER_BYTES, Stream, StreamError, connect
+from tests.wire import Accounts, Far, TlsFar, contexts, pair, story, until
+
+Loop = asyncio.AbstractEventLoop
+IDLE_SECONDS = 0.05  # how long callbacks are counted; one that spins runs thousands of times
+FEW = 20  # callbacks
+
+
+class PassedError(Exception):
+    """What a deadline raises in a wait."""
+
+
+def reset_text(call: str) -> str:
+    return f"{call}() failed (104: Connection reset by peer)"
+
+
+async def tls_pair(loop: Loop, *, small: bool = False) -> tuple[TlsFar, Stream]:
+    """A client and our stream, hands shaken."""
+    ours, theirs = contexts()
+    one, other = pair(small=small)
+    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    await asyncio.gather(far.handshake(), stream.start_tls(ours))
+    return far, stream
+
+
+async def either(loop: Loop, *, tls: bool, small: bool = False) -> tuple[Far, Stream]:
+    if tls:
+        return await tls_pair(loop, small=small)
+    one, other = pair(small=small)
+    return Far(one), Stream(loop, other)
+
+
+ways = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+@ways
+@story
+async def test_reads_what_comes_and_then_the_end(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls)
+    reading = asyncio.ensure_future(stream.read(100))
+    await asyncio.sleep(0)
+    await far.write(b"hello")
+    assert await reading == b"hello"
+    await far.write(b"0123456789")
+    assert await stream.read(4) == b"0123"
+    assert await stream.read(100) == b"456789"
+    far.end()  # under TLS this is an end without close_notify: mail clients do that
+    assert await stream.read(100) == b""
+    assert await stream.read(100) == b""
+    stream.close()
+    far.close()
+
+
+@story
+async def test_what_comes_with_the_last_flight_of_the_handshake_is_read(loop: Loop) -> None:
+    ours, theirs = contexts()
+    one, other = pair()
+    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    shaking = asyncio.ensure_future(stream.start_tls(ours))
+    await far.handshake(hold_last_flight=True)
+    far.hold(b"a LOGIN joe secret\r\n")
+    far.hold_close_notify()
+    far.send_now()
+    await shaking
+    assert await stream.read(100) == b"a LOGIN joe secret\r\n"
+    assert await stream.read(100) == b""
+    stream.close()
+    far.close()
+
+
+@story
+async def test_a_reset_has_a_text_for_the_log(loop: Loop) -> None:
+    one, other = pair()
+    stream = Stream(loop, other)
+    reading = asyncio.ensure_future(stream.read(100))
+    await asyncio.sleep(0)
+    Far(one).reset()
+    with pytest.raises(StreamError) as caught:
+        await reading
+    assert str(caught.value) == reset_text("recv")
+    assert (caught.value.call, caught.value.code) == ("recv", errno.ECONNRESET)
+    stream.close()
+
+
+@story
+async def test_bytes_ahead_of_a_reset_are_read(loop: Loop) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    reading = asyncio.ensure_future(stream.read(100))
+    await asyncio.sleep(0.01)
+    one.send(b"last words")
+    far.reset()
+    assert await reading == b"last words"
+    with pytest.raises(StreamError):
+        await stream.read(100)
+    stream.close()
+
+
+@story
+async def test_a_reset_under_tls_is_a_tls_error(loop: Loop) -> None:
+    far, stream = await tls_pair(loop)
+    far.reset()
+    with pytest.raises(TlsError, match=r"SSL_read\(\) failed .*104: Connection reset by peer"):
+        await stream.read(100)
+    stream.close()
+
+
+@story
+async def test_no_handshake_without_a_client_hello(loop: Loop) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    await far.write(b"a LOGIN joe secret\r\n")
+    with pytest.raises(TlsError, match="SSL_do_handshake"):
+        await stream.start_tls(contexts()[0])
+    stream.close()
+    far.close()
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+@ways
+@story
+async def test_all_of_it_is_written_through_small_buffers(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls, small=True)
+    data = os.urandom(1_000_003)
+    writing = asyncio.ensure_future(stream.write(data))
+    assert await far.read_exactly(len(data)) == data
+    await writing
+    stream.close()
+    far.close()
+
+
+@ways
+@story
+async def test_writes_one_after_the_other_keep_their_order(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls, small=True)
+    pieces = [os.urandom(size) for size in (1, 16384, 16385, 70000, 3, 300000)]
+
+    async def write_all() -> None:
+        for piece in pieces:
+            await stream.write(piece)
+
+    writing = asyncio.ensure_future(write_all())
+    whole = b"".join(pieces)
+    assert await far.read_exactly(len(whole)) == whole
+    await writing
+    stream.close()
+    far.close()
+
+
+@story
+async def test_writing_to_who_is_gone_has_a_text_for_the_log(loop: Loop) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    far.reset()
+    with pytest.raises(StreamError) as caught:
+        await stream.write(b"hello")
+    assert str(caught.value) in (reset_text("send"), "send() failed (32: Broken pipe)")
+    stream.close()
+
+
+# What the loop is made to do ---------------------------------------------------------------------
+
+
+@ways
+@story
+async def test_the_descriptor_is_registered_once(loop: Loop, tls: bool) -> None:
+    accounts = Accounts(loop)
+    far, stream = await either(accounts.loop, tls=tls)
+    accounts.registrations.clear()
+
+    async def answer() -> None:
+        while line := await stream.read(100):
+            await stream.write(line)
+
+    answering = asyncio.ensure_future(answer())
+    for _ in range(50):
+        await far.write(b"line\r\n")
+        assert await far.read_line() == b"line\r\n"
+    far.end()
+    await answering
+    assert sum(accounts.registrations.values()) <= 1
+    stream.close()
+    assert accounts.watched == set()
+    far.close()
+
+
+@ways
+@story
+async def test_a_client_that_talks_while_nobody_reads_costs_nothing(loop: Loop, tls: bool) -> None:
+    accounts = Accounts(loop)
+    far, stream = await either(accounts.loop, tls=tls)
+    reading = asyncio.ensure_future(stream.read(100))
+    await asyncio.sleep(0)
+    await far.write(b"one")
+    assert await reading == b"one"
+    before = accounts.runs
+    await far.write(b"two")
+    await asyncio.sleep(IDLE_SECONDS)
+    assert accounts.runs - before < FEW
+    assert await stream.read(100) == b"two"
+    stream.close()
+    far.close()
+
+
+@ways
+@story
+async def test_a_client_that_talks_and_does_not_read_costs_nothing(loop: Loop, tls: bool) -> None:
+    accounts = Accounts(loop)
+    far, stream = await either(accounts.loop, tls=tls, small=True)
+    data = bytes(1_000_000)
+
+    async def answer() -> None:
+        assert await stream.read(3) == b"NOO"
+        await stream.write(data)
+
+    answering = asyncio.ensure_future(answer())
+    await asyncio.sleep(0.01)
+    await far.write(b"NOOP" * 200)
+    await asyncio.sleep(0.01)
+    before = accounts.runs
+    await asyncio.sleep(IDLE_SECONDS)
+    assert accounts.runs - before < FEW
+    assert await far.read_exactly(len(data)) == data
+    await answering
+    rest = b""
+    while len(rest) < 797:
+        rest += await stream.read(1000)
+    assert rest == (b"NOOP" * 200)[3:]
+    stream.close()
+    assert accounts.watched == set()
+    far.close()
+
+
+@story
+async def test_a_closed_stream_has_no_part_in_the_next_owner_of_its_number(loop: Loop) -> None:
+    one, other = pair()
+    stream = Stream(loop, other)
+    reading = asyncio.ensure_future(stream.read(10))
+    await asyncio.sleep(0.01)
+    number = stream.fd
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    stream.close()
+    stream.close()
+    one.close()
+    spare = []
+    while True:
+        far, ours = pair()
+        spare += [far, ours]
+        if number in (far.fileno(), ours.fileno()):
+            break
+    fresh = Stream(loop, far if far.fileno() == number else ours)
+    peer = Far(ours if fresh.socket is far else far)
+    await peer.write(b"fresh")
+    assert await fresh.read(10) == b"fresh"
+    fresh.close()
+    for sock in spare:
+        sock.close()
+
+
+@story
+async def test_the_new_owner_of_a_released_socket_takes_the_registration_over(loop: Loop) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    reading = asyncio.ensure_future(stream.read(10))
+    await asyncio.sleep(0.01)
+    await far.write(b"login")
+    assert await reading == b"login"
+    sock, tls = stream.release()
+    stream.close()
+    assert (sock, tls) == (other, None)
+    seen: list[bytes] = []
+    module.watch(loop, sock.fileno(), lambda: seen.append(sock.recv(10)))
+    await far.write(b"more")
+    await until(lambda: seen)
+    assert seen == [b"more"]
+    loop.remove_reader(sock.fileno())
+    sock.close()
+    far.close()
+
+
+@story
+async def test_a_registration_can_be_taken_over_although_the_connection_was_reset(loop: Loop) -> None:
+    """uvloop tells of an error once and then closes its poll, but goes on to know it by the descriptor."""
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    reading = asyncio.ensure_future(stream.read(10))
+    await asyncio.sleep(0.01)
+    one.send(b"login")
+    far.reset()
+    assert await reading == b"login"
+    sock, _ = stream.release()
+    told: list[bool] = []
+    module.watch(loop, sock.fileno(), lambda: told.append(True))
+    await until(lambda: told)
+    loop.remove_reader(sock.fileno())
+    sock.close()
+
+
+@ways
+@story
+async def test_a_cancelled_wait_leaves_nothing_behind(loop: Loop, tls: bool) -> None:
+    accounts = Accounts(loop)
+    far, stream = await either(accounts.loop, tls=tls, small=True)
+    reading = asyncio.ensure_future(stream.read(10))
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    writing = asyncio.ensure_future(stream.write(bytes(1_000_000)))
+    await asyncio.sleep(0.01)
+    assert (stream.fd, "w") in accounts.watched
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert (stream.fd, "w") not in accounts.watched
+    stream.close()
+    assert accounts.watched == set()
+    far.close()
+
+
+# Ended from outside ------------------------------------------------------------------------------
+
+
+@ways
+@story
+async def test_fail_ends_a_read(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls)
+    reading = asyncio.ensure_future(stream.read(10))
+    await asyncio.sleep(0.01)
+    stream.fail(PassedError())
+    with pytest.raises(PassedError):
+        await reading
+    stream.close()
+    far.close()
+
+
+@ways
+@story
+async def test_fail_ends_a_write(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls, small=True)
+    writing = asyncio.ensure_future(stream.write(bytes(1_000_000)))
+    await asyncio.sleep(0.01)
+    stream.fail(PassedError())
+    with pytest.raises(PassedError):
+        await writing
+    stream.close()
+    far.close()
+
+
+@story
+async def test_fail_ends_a_handshake(loop: Loop) -> None:
+    one, other = pair()
+    stream = Stream(loop, other)
+    shaking = asyncio.ensure_future(stream.start_tls(contexts()[0]))
+    await asyncio.sleep(0.01)
+    stream.fail(PassedError())
+    with pytest.raises(PassedError):
+        await shaking
+    stream.close()
+    assert await Far(one).read() == b""
+    one.close()
+
+
+@story
+async def test_fail_waits_for_the_next_wait(loop: Loop) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    await far.write(b"here already")
+    stream.fail(PassedError())
+    assert await stream.read(100) == b"here already"
+    with pytest.raises(PassedError):
+        await stream.read(100)
+    await far.write(b"once only")
+    assert await stream.read(100) == b"once only"
+    stream.close()
+    far.close()
+
+
+@story
+async def test_a_failure_that_nobody_saw_can_be_taken_back(loop: Loop) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    stream.fail(PassedError())
+    stream.forgive()
+    reading = asyncio.ensure_future(stream.read(100))
+    await asyncio.sleep(0.01)
+    await far.write(b"fine")
+    assert await reading == b"fine"
+    stream.close()
+    far.close()
+
+
+# Ends --------------------------------------------------------------------------------------------
+
+
+@ways
+@story
+async def test_last_words_arrive_although_the_client_sent_more_than_was_read(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls)
+    await far.write(b"x" * 5000)
+    assert await stream.read(10) == b"x" * 10
+    await stream.write(b"* BYE\r\n")
+    ending = asyncio.ensure_future(stream.finish())
+    assert await far.read_exactly(7) == b"* BYE\r\n"
+    assert await far.read() == b""  # under TLS: close_notify
+    far.end()
+    await ending
+    assert stream.fd == -1
+    assert far.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    far.close()
+
+
+@ways
+@story
+async def test_finish_waits_for_who_says_nothing_only_for_a_while(
+    loop: Loop, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.02)
+    accounts = Accounts(loop)
+    far, stream = await either(accounts.loop, tls=tls)
+    await stream.finish()
+    assert stream.fd == -1
+    assert accounts.watched == set()
+    assert accounts.runs < FEW
+    far.close()
+
+
+@ways
+@story
+async def test_finish_does_not_listen_to_an_endless_talker(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls)
+
+    async def talk() -> int:
+        said = 0
+        try:
+            while True:
+                await far.write(bytes(8192))
+                said += 8192
+        except (ConnectionError, OSError):
+            return said
+
+    talking = asyncio.ensure_future(talk())
+    await stream.finish()
+    assert await talking >= LINGER_BYTES
+    far.close()
+
+
+@ways
+@story
+async def test_finish_of_a_connection_that_was_reset_is_silent(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls)
+    far.reset()
+    await stream.finish()
+    assert stream.fd == -1
+    await stream.finish()
+
+
+@ways
+@story
+async def test_finish_ignores_a_failure_from_before(loop: Loop, tls: bool) -> None:
+    far, stream = await either(loop, tls=tls)
+    stream.fail(PassedError())
+    ending = asyncio.ensure_future(stream.finish())
+    assert await far.read() == b""
+    far.end()
+    await ending
+    far.close()
+
+
+@story
+async def test_our_end_follows_the_clients(loop: Loop) -> None:
+    far, stream = await tls_pair(loop)
+    far.hold_close_notify()
+    await far.flush()
+    assert await stream.read(10) == b""
+    stream.say_end()
+    stream.close()
+    assert await far.read() == b""
+    far.close()
+
+
+@story
+async def test_close_says_nothing(loop: Loop) -> None:
+    far, stream = await tls_pair(loop)
+    stream.close()
+    with pytest.raises(EOFError):
+        await far.read()
+    far.close()
+
+
+# Connecting --------------------------------------------------------------------------------------
+
+
+@story
+async def test_connects_and_talks(loop: Loop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = connect(loop, Address(socket.AF_INET, *listener.getsockname()))
+        assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        reading = asyncio.ensure_future(stream.read(100))
+        await asyncio.sleep(0.01)
+        far = Far(listener.accept()[0])
+    await far.write(b"* OK hi\r\n")
+    assert await reading == b"* OK hi\r\n"
+    stream.close()
+    far.close()
+
+
+@story
+async def test_a_refused_connection_shows_at_the_first_read(loop: Loop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = Address(socket.AF_INET, *listener.getsockname())
+    stream = connect(loop, address)
+    with pytest.raises(StreamError) as caught:
+        await stream.read(100)
+    assert str(caught.value) == "recv() failed (111: Connection refused)"
+    stream.close()
+
+
+@story
+async def test_a_unix_socket_that_is_not_there_is_told_at_once(loop: Loop, tmp_path: Path) -> None:
+    with pytest.raises(StreamError) as caught:
+        connect(loop, unix(str(tmp_path / "none")))
+    assert (caught.value.call, caught.value.code) == ("connect", errno.ENOENT)
+
+
+@story
+async def test_a_unix_socket_whose_queue_is_full_is_told_at_once(loop: Loop, tmp_path: Path) -> None:
+    path = str(tmp_path / "busy")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(0)  # room for one
+        waiting = connect(loop, unix(path))
+        with pytest.raises(StreamError) as caught:
+            connect(loop, unix(path))
+    assert (caught.value.call, caught.value.code) == ("connect", errno.EAGAIN)
+    waiting.close()
+
+
+@story
+async def test_a_path_too_long_for_a_unix_socket_is_an_error_like_others(loop: Loop) -> None:
+    with pytest.raises(StreamError) as caught:
+        connect(loop, unix("/" + "x" * 200))
+    assert caught.value.call == "connect"

@@ -1,0 +1,270 @@
+"""The far ends of connections under test, driven by the test on the same loop; a loop that keeps accounts."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import os
+import socket
+import ssl
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, ParamSpec, cast
+
+import trustme
+import uvloop
+
+from gatepost.config.build import defaults
+from gatepost.tls.context import Context, server_context
+from gatepost.tls.settings import TlsSettings
+
+P = ParamSpec("P")
+
+STORY_SECONDS = 30.0  # what one test may take at most
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "uvloop": uvloop.new_event_loop,
+    "asyncio": asyncio.SelectorEventLoop,
+}
+
+
+class Far:
+    """One end of a connection. Reads and writes wait for the other end on the test's loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self.loop = asyncio.get_running_loop()
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Some bytes, ``b""`` at the end. Raises ConnectionResetError."""
+        return await self.loop.sock_recv(self.socket, limit)
+
+    async def read_exactly(self, count: int) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            piece = await self.read(min(65536, count - len(data)))
+            if not piece:
+                raise EOFError(bytes(data))
+            data += piece
+        return bytes(data)
+
+    async def read_line(self) -> bytes:
+        """Up to LF, read byte by byte: what comes behind stays where it is."""
+        line = b""
+        while not line.endswith(b"\n"):
+            line += await self.read_exactly(1)
+        return line
+
+    async def read_all(self) -> bytes:
+        data = bytearray()
+        while piece := await self.read():
+            data += piece
+        return bytes(data)
+
+    async def write(self, data: bytes) -> None:
+        await self.loop.sock_sendall(self.socket, data)
+
+    def end(self) -> None:
+        """No more bytes from here; the other direction stays open."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close so that the other end sees a reset, right behind what was written."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class TlsFar(Far):
+    """The client's end of a TLS connection. ``held`` is what it has encrypted and not yet sent."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(sock)
+        self.incoming = ssl.MemoryBIO()
+        self.held = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.held, server_hostname="localhost")
+
+    async def handshake(self, *, hold_last_flight: bool = False) -> None:
+        await self._work(self.tls.do_handshake)
+        if not hold_last_flight:
+            await self.flush()
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Some bytes; ``b""`` at close_notify. Raises EOFError when the stream ends without one."""
+        try:
+            data: bytes = await self._work(lambda: self.tls.read(limit))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
+            if isinstance(error, ssl.SSLEOFError):
+                raise EOFError from error
+            return b""
+        return data
+
+    async def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self.tls.write(rest[:65536]) :]
+            await self.flush()
+
+    def hold(self, data: bytes) -> None:
+        """Encrypt ``data``; the next flush or write sends it."""
+        self.tls.write(data)
+
+    def hold_close_notify(self) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+
+    async def flush(self) -> None:
+        if self.held.pending:
+            await super().write(self.held.read())
+
+    def send_now(self) -> None:
+        """Send what is held in one call that must not block: it arrives in one piece."""
+        data = self.held.read()
+        assert self.socket.send(data) == len(data)
+
+    async def _work(self, call: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return call()
+            except ssl.SSLWantReadError:
+                await self.flush()
+                data = await Far.read(self)
+                if data:
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+
+
+def pair(*, small: bool = False) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TCP connection over loopback, non-blocking. ``small``: with the least of buffers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        if small:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one = socket.socket()
+        if small:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect(listener.getsockname())
+        other = listener.accept()[0]
+    for sock in (one, other):
+        if small:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+    return one, other
+
+
+@functools.cache
+def contexts() -> tuple[Context, ssl.SSLContext]:
+    """A server's context of ours, and a context for clients that trust it."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", key_type=trustme.KeyType.ECDSA)
+    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems).decode()
+    settings = defaults(
+        TlsSettings,
+        ssl_certificate=("data:" + chain,),
+        ssl_certificate_key=("data:" + issued.private_key_pem.bytes().decode(),),
+    )
+    trusting = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    return server_context(settings, alpn=b"imap", warn=print), trusting
+
+
+class Accounts:
+    """A real loop, seen through a window that counts.
+
+    ``runs`` counts callbacks of descriptors that were run, ``watched`` is what is registered: (fd, "r" or "w").
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.runs = 0
+        self.registrations: Counter[tuple[int, str]] = Counter()
+        self.watched: set[tuple[int, str]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Itself, as code under test takes it."""
+        return cast("asyncio.AbstractEventLoop", self)
+
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        self._loop.add_reader(fd, self._count, callback, args)
+        self._note(fd, "r")
+
+    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        self._loop.add_writer(fd, self._count, callback, args)
+        self._note(fd, "w")
+
+    def remove_reader(self, fd: int) -> None:
+        self._loop.remove_reader(fd)
+        self.watched.discard((fd, "r"))
+
+    def remove_writer(self, fd: int) -> None:
+        self._loop.remove_writer(fd)
+        self.watched.discard((fd, "w"))
+
+    def _note(self, fd: int, way: str) -> None:
+        self.watched.add((fd, way))
+        self.registrations[fd, way] += 1
+
+    def _count(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.runs += 1
+        callback(*args)
+
+
+def sockets() -> set[str]:
+    """The sockets that this process has open."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{name}")
+            if target.startswith("socket:"):
+                found.add(target)
+    return found
+
+
+def a_loop(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop for one test. Afterwards nothing may have failed in a callback, and no socket may be left open."""
+    gc.collect()
+    before = sockets()
+    loop = LOOPS[kind]()
+    failures: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    yield loop
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    gc.collect()
+    assert failures == []
+    assert sockets() - before == set()
+
+
+def story(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Make a test of a coroutine function: it runs on its ``loop``, and its tasks are ended with it."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        loop = cast("asyncio.AbstractEventLoop", kwargs["loop"])
+
+        async def bounded() -> None:
+            try:
+                async with asyncio.timeout(STORY_SECONDS):
+                    await test(*args, **kwargs)
+            finally:
+                rest = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in rest:
+                    task.cancel()
+                await asyncio.gather(*rest, return_exceptions=True)
+
+        loop.run_until_complete(bounded())
+
+    return run
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until ``condition`` holds; the test's own limit ends it."""
+    while not condition():
+        await asyncio.sleep(0.002)
