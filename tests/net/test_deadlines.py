@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from gatepost.net.deadlines import TICK_SECONDS, Deadline, Deadlines
+from gatepost.net.deadlines import HORIZON_SECONDS, TICK_SECONDS, Deadline, Deadlines
 
 
 class Clock:
@@ -151,3 +151,68 @@ def test_moving_costs_no_new_listing(wheel: Deadlines) -> None:
         deadline.clear()
         deadline.set(60.0)
     assert sum(len(bucket) for bucket in wheel._buckets.values()) == 1
+
+
+def test_a_short_one_that_was_extended_expires_all_the_same(clock: Clock, wheel: Deadlines) -> None:
+    expired: list[float] = []
+    deadline = Deadline(wheel, lambda: expired.append(clock.now))
+    deadline.set(0.5)
+    clock.turn(0.25)
+    deadline.extend(0.5)
+    clock.turn(0.49)
+    assert expired == []
+    clock.turn(3 * TICK_SECONDS)
+    assert len(expired) == 1
+
+
+def test_extended_it_is_not_early_either(clock: Clock, wheel: Deadlines) -> None:
+    expired: list[float] = []
+    deadline = Deadline(wheel, lambda: expired.append(clock.now))
+    deadline.set(1.5)
+    clock.turn(0.7)  # the wheel still has the time of its start
+    deadline.extend(1.5)
+    clock.turn(1.4)
+    assert expired == []
+    clock.turn(3 * TICK_SECONDS)
+    assert len(expired) == 1
+
+
+def test_the_dropped_are_forgotten_long_before_they_were_due(clock: Clock, wheel: Deadlines) -> None:
+    for _ in range(100):
+        deadline = Deadline(wheel, lambda: None)
+        deadline.set(86400.0)
+        deadline.drop()
+    clock.turn(HORIZON_SECONDS + 2 * TICK_SECONDS)
+    assert wheel._buckets == {}
+    assert clock.timers == []
+
+
+def test_a_distant_one_is_looked_at_now_and_then_and_expires_in_time(clock: Clock, wheel: Deadlines) -> None:
+    expired: list[float] = []
+    deadline = Deadline(wheel, lambda: expired.append(clock.now))
+    deadline.set(1000.0)
+    clock.turn(1000.0)
+    assert expired == []
+    clock.turn(2 * TICK_SECONDS)
+    assert len(expired) == 1
+
+
+def test_a_bug_in_one_owner_does_not_stop_the_time_of_others(clock: Clock, wheel: Deadlines) -> None:
+    expired: list[str] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    owners = [lambda: expired.append("before"), fail, lambda: expired.append("after"), fail]
+    deadlines = [Deadline(wheel, owner) for owner in owners]
+    for deadline in deadlines:
+        deadline.set(5.0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            clock.turn(10.0)
+    clock.turn(10.0)
+    assert sorted(expired) == ["after", "before"]
+    later = Deadline(wheel, lambda: expired.append("later"))
+    later.set(5.0)
+    clock.turn(10.0)
+    assert expired[-1] == "later"

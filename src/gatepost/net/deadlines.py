@@ -6,13 +6,18 @@ in the bucket of the second in which it was *first* due; moving it later only ch
 comes up, it either expires or is put into the bucket of its new time. So moving costs nothing, and a sweep looks
 only at what may be due.
 
-A deadline expires up to ``TICK_SECONDS`` late, never early. Those shorter than a tick get a timer of their own.
+A session drops its deadline when it ends, and the wheel finds that out when it looks. So no bucket lies further
+ahead than ``HORIZON_SECONDS``: with a day of allowed silence, it would keep those of all sessions of a day.
+
+A deadline expires up to two ticks late, three if it was extended, never early. Those shorter than a tick get a
+timer of their own.
 """
 
 import asyncio
 from collections.abc import Callable
 
 TICK_SECONDS = 1.0  # mail time-outs are tens of seconds; a second of slack is nothing, a timer per read is
+HORIZON_SECONDS = 60  # how long a dropped deadline is kept at most, and how often a distant one is looked at
 
 
 class Deadlines:
@@ -34,20 +39,24 @@ class Deadlines:
             self.now = self._loop.time()
             self._next = int(self.now)
             self._loop.call_later(TICK_SECONDS, self._tick)
-        bucket = max(int(when) + 1, self._next)
+        bucket = max(min(int(when) + 1, int(self.now) + HORIZON_SECONDS), self._next)
         self._buckets.setdefault(bucket, []).append(deadline)
         return bucket
 
     def _tick(self) -> None:
         self.now = now = self._loop.time()
-        while self._next <= now:
-            for deadline in self._buckets.pop(self._next, ()):
-                deadline.due(self._next, now)
-            self._next += 1
-        if self._buckets:
-            self._loop.call_later(TICK_SECONDS, self._tick)
-        else:
-            self._running = False
+        try:
+            while self._next <= now:
+                bucket = self._buckets.get(self._next)
+                while bucket:
+                    bucket.pop().due(self._next, now)
+                self._buckets.pop(self._next, None)
+                self._next += 1
+        finally:
+            # Also after an owner that raised: time must not stand still for the others in the bucket.
+            self._running = bool(self._buckets)
+            if self._running:
+                self._loop.call_later(TICK_SECONDS, self._tick)
 
 
 class Deadline:
@@ -75,8 +84,13 @@ class Deadline:
             self._bucket = self._wheel.add(self, when)
 
     def extend(self, seconds: float) -> None:
-        """``set`` for the hot path: measured from the last tick, and only ever moved later."""
-        self._when = self._wheel.now + seconds
+        """``set`` for the hot path, to move a deadline later."""
+        wheel = self._wheel
+        if self._bucket:
+            self._when = wheel.now + TICK_SECONDS + seconds  # the wheel's time is up to a tick old
+        else:  # one with a timer of its own, which will pass it over
+            self._when = when = wheel._loop.time() + seconds
+            self._bucket = wheel.add(self, when)
 
     def clear(self) -> None:
         self._when = 0.0
