@@ -12,15 +12,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
 
-.PHONY: install demo test lint bench native clean
+.PHONY: install demo test programs lint bench native clean
 
 install: $(VENV)/.installed
+	@echo 'gatepost is $(BIN)/gatepost'
+
 demo: $(VENV)/.installed-demo
 	$(BIN)/python demo/run.py $(ARGS)
 
-test: $(VENV)/.installed-dev native
-	sh tools/need-programs dovecot curl openssl
+test: programs $(VENV)/.installed-dev native
 	$(BIN)/python -m pytest $(ARGS)
+
+programs:
+	@sh tools/need-programs dovecot curl openssl
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
