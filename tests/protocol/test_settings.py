@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.config.directive import Scene
 from gatepost.config.settings import ListenSettings
+from gatepost.errors import ConfigError
 from gatepost.protocol import protocol_of, protocols
-from gatepost.protocol.settings import MIN_PROXY_BUFFER, SETTINGS, ProtocolSettings
+from gatepost.protocol.settings import CAPABILITIES, MIN_PROXY_BUFFER, SETTINGS, ProtocolSettings
 from tests.reading import mistake, read
 
 GROUPS = (ListenSettings, *SETTINGS)
@@ -66,3 +68,11 @@ def test_no_known_port(tmp_path: Path, listens: str) -> None:
 )
 def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
     assert mistake(tmp_path, f"mail {{ server {{ {text} }} }}", *GROUPS) == message
+
+
+@pytest.mark.parametrize("word", ["B\r\n* BYE", "\n", "B\0"])
+def test_a_capability_stays_in_its_line(word: str) -> None:
+    scene = Scene("x_capabilities", None, "/", "/", print)
+    with pytest.raises(ConfigError, match=r"^control character in capability '"):
+        CAPABILITIES.parse(["A", word], scene)
+    assert CAPABILITIES.parse(["A", "b c", "\udcff"], scene) == (b"A", b"b c", b"\xff")

@@ -9,6 +9,10 @@ A search for a line end resumes where the last one stopped, so a line that drips
 """
 
 
+class InvalidCommand(Exception):  # noqa: N818 - names what the client sent
+    """The line is no command of its protocol: it is answered as such, thrown away and counted."""
+
+
 class TooLong(Exception):  # noqa: N818 - an outcome of the stream, not a mistake of the caller
     """The unit does not fit the limit."""
 

@@ -22,6 +22,7 @@ from gatepost.protocol.events import (
 from gatepost.protocol.imap.client import ImapClient
 from gatepost.protocol.imap.service import rules
 from gatepost.protocol.imap.settings import ImapSettings
+from gatepost.protocol.rules import CommonRules
 from gatepost.sasl.mechanism import Credentials
 from tests.transcript import Mode, cases, joined, play
 
@@ -34,10 +35,12 @@ def machine(settings: Settings = Settings()) -> ImapClient:  # noqa: B008 - froz
     return ImapClient(
         rules(
             defaults(ImapSettings, imap_auth=settings.auth, imap_client_buffer=settings.buffer),
-            starttls=settings.starttls,
-            max_errors=settings.max_errors,
-            proxy_buffer=4096,
-            challenge=lambda: b"<%d.2@host>" % next(numbers),
+            CommonRules(
+                starttls=settings.starttls,
+                max_errors=settings.max_errors,
+                proxy_buffer=4096,
+                challenge=lambda: b"<%d.2@host>" % next(numbers),
+            ),
         ),
         tls=settings.tls,
     )

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.protocol.framing import InvalidCommand
 from gatepost.protocol.imap import grammar
-from gatepost.protocol.imap.grammar import InvalidCommand, Literal, Opening
+from gatepost.protocol.imap.grammar import Literal, Opening
 
 
 class TestOpening:

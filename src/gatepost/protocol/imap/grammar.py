@@ -8,6 +8,8 @@ the RFC. Lines come with their line end.
 import re
 from typing import NamedTuple
 
+from gatepost.protocol.framing import InvalidCommand
+
 MAX_TAG_BYTES = 32  # as nginx; echoed in every reply, so it must be short
 MAX_ARGUMENTS = 3  # as nginx; the commands before login take at most two
 MAX_LITERAL_BYTES = 2**63 - 1  # number64 (RFC 9051 section 9); what really fits is the buffer's concern
@@ -31,10 +33,6 @@ _VERDICT = re.compile(rb"(OK|NO|BAD)(?=[ \r\n])", re.IGNORECASE)
 
 
 # What a client sends ---------------------------------------------------------------------------------
-
-
-class InvalidCommand(Exception):  # noqa: N818 - names what the client sent
-    """The line is no command: it is answered BAD, thrown away and counted."""
 
 
 class Literal(NamedTuple):

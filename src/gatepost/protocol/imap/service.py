@@ -1,13 +1,9 @@
 """Turns one server's settings into what its IMAP sessions need, once."""
 
-from collections.abc import Callable
-
 from gatepost.address import Address
 from gatepost.config.build import Server
-from gatepost.protocol.challenge import challenge_source
-from gatepost.protocol.settings import ProtocolSettings
+from gatepost.protocol.rules import CommonRules, common_rules, usable
 from gatepost.sasl import mechanisms
-from gatepost.tls.settings import TlsSettings
 
 from . import grammar
 from .client import ImapClient, ImapRules
@@ -31,22 +27,10 @@ class ImapService:
 
 
 def serve(server: Server) -> ImapService:
-    common = server[ProtocolSettings]
-    return ImapService(
-        rules(
-            server[ImapSettings],
-            starttls=server[TlsSettings].starttls,
-            max_errors=common.max_errors,
-            proxy_buffer=common.proxy_buffer,
-            challenge=challenge_source(common.server_name),
-        )
-    )
+    return ImapService(rules(server[ImapSettings], common_rules(server)))
 
 
-def rules(
-    settings: ImapSettings, *, starttls: str, max_errors: int, proxy_buffer: int, challenge: Callable[[], bytes]
-) -> ImapRules:
-    """``starttls`` is ``off``, ``on`` or ``only``; ``proxy_buffer`` is in bytes."""
+def rules(settings: ImapSettings, common: CommonRules) -> ImapRules:
     advertised = tuple(m for m in mechanisms() if m.word in settings.imap_auth)
     words = settings.imap_capabilities
     with_auth = words + tuple(b"AUTH=" + mechanism.name.encode() for mechanism in advertised)
@@ -55,15 +39,11 @@ def rules(
         "on": (*with_auth, b"STARTTLS"),
         "only": (*words, b"STARTTLS", b"LOGINDISABLED"),
     }
-    usable = (mechanism for mechanism in mechanisms() if mechanism.always or mechanism in advertised)
     return ImapRules(
+        common=common,
         buffer_bytes=settings.imap_client_buffer,
-        max_errors=max_errors,
-        reply_bytes=max(proxy_buffer, MIN_REPLY_BYTES),
-        may_starttls=starttls != "off",
-        login_needs_tls=starttls == "only",
-        capability_clear=grammar.capability(clear[starttls]),
+        reply_bytes=max(common.proxy_buffer, MIN_REPLY_BYTES),
+        mechanisms=usable(advertised),
+        capability_clear=grammar.capability(clear[common.starttls]),
         capability_tls=grammar.capability(with_auth),
-        mechanisms={mechanism.name.encode(): mechanism for mechanism in usable},
-        challenge=challenge,
     )

@@ -10,9 +10,8 @@ verdict; earlier ones are dropped.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gatepost.log import quoted
-from gatepost.protocol.events import Account, Declined, Effect, Event, Failed, LoggedIn, Send
-from gatepost.protocol.framing import Framer, TooLong
+from gatepost.protocol.events import Account, Declined, Effect, LoggedIn, Send
+from gatepost.protocol.upstream import BaseUpstream, Wait, shown
 
 from . import grammar
 
@@ -32,49 +31,24 @@ DIALOGUE = (
 )
 GREETING = 0
 VERDICT = len(DIALOGUE)
-LOGGED_IN = VERDICT + 1  # nothing is waited for: what comes is for the relay
-OVER = VERDICT + 2  # nothing is waited for: what comes is dropped
 
 
-class ImapUpstream:
+class ImapUpstream(BaseUpstream):
     """One login. See ``UpstreamMachine`` for the contract. Forgets the account as soon as it is sent."""
 
-    __slots__ = ("_account", "_continued", "_input", "_literal_bytes", "_reply", "_step", "_tag")
+    __slots__ = ("_account", "_continued", "_literal_bytes", "_step", "_tag")
 
     def __init__(self, tag: bytes, account: Account, reply_bytes: int) -> None:
-        """``reply_bytes``: how long one reply may be, all its lines together. The account must have a password."""
+        """The account must have a password."""
         assert account.password is not None
+        super().__init__(reply_bytes)
         self._tag = tag
         self._account: tuple[bytes, bytes] | None = (account.user, account.password)
-        self._input = Framer(reply_bytes)
         self._step = GREETING
-        self._reply = bytearray()  # all since our last command
         self._literal_bytes: int | None = None  # awaited data inside of an untagged response
         self._continued = False  # the next line goes on with an untagged response
 
-    def receive(self, data: bytes) -> list[Effect]:
-        effects: list[Effect] = []
-        if self._step == OVER:
-            return effects
-        self._input.feed(data)
-        try:
-            while self._step <= VERDICT and self._read(effects):
-                pass
-        except TooLong:
-            shown = bytes(self._reply) + self._input.head()
-            effects.append(Failed(f'upstream sent too long response line: "{quoted(shown)}"'))
-            self._give_up()
-        return effects
-
-    def tell(self, _event: Event) -> list[Effect]:
-        """Nothing that can happen concerns this machine: it asks for no handshake."""
-        return []
-
-    def rest(self) -> bytes:
-        return self._input.rest()
-
     def _read(self, effects: list[Effect]) -> bool:
-        """Take one piece of the input. Returns whether there was one."""
         if self._literal_bytes is not None:
             data = self._input.take(self._literal_bytes)
             if data is None:
@@ -118,7 +92,7 @@ class ImapUpstream:
         reply = bytes(self._reply)
         if self._step == VERDICT:
             if condition == b"OK":
-                self._step = LOGGED_IN
+                self._wait = Wait.RELAY
                 self._reply.clear()
                 return LoggedIn(reply)
             # As nginx shows it: without what was skipped and without a tag that is ours.
@@ -126,10 +100,8 @@ class ImapUpstream:
         else:
             text = reply
         self._give_up()
-        return Declined(reply, text.removesuffix(b"\n").removesuffix(b"\r"), credentials=condition == b"NO")
+        return Declined(reply, shown(text), credentials=condition == b"NO")
 
     def _give_up(self) -> None:
-        self._step = OVER
+        super()._give_up()
         self._account = None
-        self._reply.clear()
-        self._input.clear()
