@@ -22,6 +22,7 @@ from ._fused import AFTER_BITS, DONE, EOF, FAILED, STALE, WANT_READ, WANT_WRITE
 from ._load import library
 from .context import Context
 from .facts import Facts, read_facts
+from .handover import Handover, read_handover
 
 __all__ = ["DONE", "EOF", "WANT_READ", "WANT_WRITE", "Connection", "RecvBuffer", "recv_buffer"]
 
@@ -224,6 +225,11 @@ class Connection:
         if self._facts is None:
             self._facts = read_facts(self._context.library, self._ssl)
         return self._facts
+
+    @property
+    def handover(self) -> Handover:
+        """What a PROXY header says about this connection, once the handshake is done."""
+        return read_handover(self._context.library, self._ssl, self.facts)
 
     @property
     def is_resumed(self) -> bool:
