@@ -30,6 +30,22 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolveClient:
+    """Find the client's name in DNS; answered by ``ClientNamed``. The machine takes no input until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Wait for ``seconds``; answered by ``Woke`` unless input arrives first, which then is the answer.
+
+    No ``timeout`` runs meanwhile; it begins with the answer. ``action`` is what the log says we are doing.
+    """
+
+    seconds: float
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Authenticate:
     """Find out whether, where and as whom this client may log in.
 
@@ -79,9 +95,12 @@ class Failed:
 
     text: str
     level: Level = Level.ERROR
+    action: str = ""  # as in ``Send``
 
 
-Effect: TypeAlias = Send | StartTls | Authenticate | Close | Note | LoggedIn | Declined | Failed
+Effect: TypeAlias = (
+    Send | StartTls | ResolveClient | Wake | Authenticate | Close | Note | LoggedIn | Declined | Failed
+)
 
 # Events ---------------------------------------------------------------------------------------------
 
@@ -89,6 +108,18 @@ Effect: TypeAlias = Send | StartTls | Authenticate | Close | Note | LoggedIn | D
 @dataclass(frozen=True, slots=True)
 class TlsReady:
     """The handshake that ``StartTls`` asked for is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNamed:
+    """What DNS says about the client: its confirmed name in lower case, or in brackets why there is none."""
+
+    host: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The time that ``Wake`` asked for has passed, and nothing has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +141,7 @@ class BackendRefused:
     reply: bytes
 
 
-Event: TypeAlias = TlsReady | AuthRefused | BackendRefused
+Event: TypeAlias = TlsReady | ClientNamed | Woke | AuthRefused | BackendRefused
 
 
 @dataclass(frozen=True, slots=True)

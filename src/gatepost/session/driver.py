@@ -28,13 +28,17 @@ from gatepost.protocol.events import (
     Authenticate,
     AuthRefused,
     BackendRefused,
+    ClientNamed,
     Close,
     Declined,
     Effect,
     Note,
+    ResolveClient,
     Send,
     StartTls,
     TlsReady,
+    Wake,
+    Woke,
 )
 from gatepost.protocol.machine import ClientMachine
 
@@ -42,12 +46,17 @@ from .endpoint import Endpoint, Host
 from .login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
 
 READ_BYTES = 16384  # one TLS record; commands are far shorter
+UNRESOLVED = b"[UNAVAILABLE]"  # the client's name where there is nobody to ask, as in nginx
 
 _TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
 
 
 class DeadlinePassedError(Exception):
     """Raised in a session's wait when its deadline has passed."""
+
+
+class WokenError(Exception):
+    """Raised in a session's wait for the client when the machine has to be woken."""
 
 
 class Session:
@@ -64,6 +73,7 @@ class Session:
         "_stream",
         "_task",
         "_upstream",
+        "_wake_at",
     )
 
     def __init__(self, host: Host, endpoint: Endpoint, sock: socket.socket, address: Address, number: int) -> None:
@@ -77,6 +87,7 @@ class Session:
         self._upstream: UpstreamLogin | None = None
         self._deadline = Deadline(host.wheel, self._expired)
         self._attempts = 0
+        self._wake_at: float | None = None  # time of the loop at which the machine wants to be woken
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -125,12 +136,33 @@ class Session:
         self._deadline.set(endpoint.timeout)
         goes_on = await self._perform(machine.start())
         while goes_on:
-            data = await stream.read(READ_BYTES)
+            if self._wake_at is None:
+                data = await stream.read(READ_BYTES)
+                self._log.action = "in auth state"
+            else:
+                early = await self._read_until(self._wake_at)
+                if early is None:
+                    goes_on = await self._perform(machine.tell(Woke()))
+                    continue
+                data = early
             if not data:
                 stream.say_end()
                 return
-            self._log.action = "in auth state"
             goes_on = await self._perform(machine.receive(data))
+
+    async def _read_until(self, time: float) -> bytes | None:
+        """As ``read`` of the stream, but None when it is ``time`` (of the loop) and nothing has come."""
+        stream = self._stream
+        timer = self._host.loop.call_at(time, stream.fail, WokenError())
+        try:
+            return await stream.read(READ_BYTES)
+        except WokenError:
+            return None
+        finally:
+            timer.cancel()
+            stream.forgive()  # no deadline runs meanwhile: a failure that nobody saw can only be the timer's
+            self._wake_at = None
+            self._deadline.set(self._endpoint.timeout)
 
     async def _handshake(self) -> None:
         context = self._endpoint.context
@@ -168,6 +200,13 @@ class Session:
                 await self._handshake()
                 assert self._machine is not None
                 todo.extend(self._machine.tell(TlsReady()))
+            elif isinstance(effect, ResolveClient):
+                assert self._machine is not None
+                todo.extend(self._machine.tell(ClientNamed(UNRESOLVED)))
+            elif isinstance(effect, Wake):
+                self._log.action = effect.action
+                self._deadline.clear()
+                self._wake_at = self._host.loop.time() + effect.seconds
             else:
                 raise AssertionError(f"a client machine cannot ask for {type(effect).__name__}")
         if out:

@@ -91,6 +91,7 @@ class UpstreamLogin:
                 elif isinstance(effect, Declined):
                     raise BackendDeclinedError(effect)
                 elif isinstance(effect, Failed):
+                    self._log.action = effect.action or self._log.action
                     raise LoginFailedError(effect.text, level=effect.level)
                 else:
                     raise AssertionError(f"an upstream machine cannot ask for {type(effect).__name__}")
