@@ -38,7 +38,7 @@ class Size:
     latency_logins: int
 
 
-QUICK = Size(rounds=3, logins=480, transfer_bytes=256 << 20, idle_clients=300, latency_logins=20)
+QUICK = Size(rounds=5, logins=960, transfer_bytes=512 << 20, idle_clients=300, latency_logins=20)
 FULL = Size(rounds=7, logins=1920, transfer_bytes=1 << 30, idle_clients=1000, latency_logins=50)
 
 
