@@ -64,18 +64,6 @@ def test_a_killed_worker_is_replaced_and_others_go_on(open_path: Path) -> None:
             assert client.line() == b"* OK IMAP4 ready"
 
 
-def test_logs_are_reopened(open_path: Path) -> None:
-    with Gateway(open_path, MAIL) as gateway:
-        (open_path / "error.log").rename(open_path / "old.log")
-        gateway.process.signal(signal.SIGUSR1)
-        wait_until(lambda: (open_path / "error.log").exists(), "a new log file")
-        assert "reopening logs" in (open_path / "old.log").read_text()
-        assert "Permission denied" not in gateway.log()
-        with LineClient.plain(gateway.port) as client:
-            assert client.line() == b"* OK IMAP4 ready"
-        gateway.wait_for_log("connected to 127.0.0.1")
-
-
 def test_a_signal_that_it_cannot_serve_is_said_and_harmless(open_path: Path) -> None:
     with Gateway(open_path, MAIL) as gateway:
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH):

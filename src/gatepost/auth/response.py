@@ -22,8 +22,9 @@ MAX_HEAD_BYTES = 16384  # heads of 100-continue included; nginx takes 1024, whic
 MAX_BODY_BYTES = 65536  # read and thrown away to save a connection; beyond that a new connection is cheaper
 
 # All complete lines, then the empty line that ends the head, if it is there. A name has no underscore, no blank
-# before the colon and no folded line, but may lack its colon.
-_LINES = re.compile(rb"((?:[A-Za-z0-9][A-Za-z0-9-]*+(?::[^\r\n]*+)?\r?\n)*+)(\r?\n)?")
+# before the colon and no folded line, but may lack its colon. (No possessive quantifiers:
+# Python 3.11 before 3.11.4 matches them wrongly.)
+_LINES = re.compile(rb"((?:[A-Za-z0-9][A-Za-z0-9-]*(?::[^\r\n]*)?\r?\n)*)(\r?\n)?")
 _LINE_BEGUN = re.compile(rb"(?:[A-Za-z0-9][A-Za-z0-9-]*(?::[^\r\n]*)?)?\r?")
 _STATUS_LINE = re.compile(rb"HTTP/(?:(\d\.\d) +(\d{3})(?!\d))?[^\r\n]*\r?\n")
 _STATUS_LINE_BEGUN = re.compile(rb"HTTP/[^\r\n]*\r?")
