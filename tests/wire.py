@@ -16,6 +16,7 @@ import trustme
 import uvloop
 
 from gatepost.config.build import defaults
+from gatepost.log import Level, Log, Output
 from gatepost.tls.context import Context, server_context
 from gatepost.tls.settings import TlsSettings
 
@@ -91,6 +92,10 @@ class TlsFar(Far):
         await self._work(self.tls.do_handshake)
         if not hold_last_flight:
             await self.flush()
+
+    async def take_tickets(self) -> None:
+        """Read what the server sends behind the handshake. A close with unread bytes would be a reset."""
+        self.incoming.write(await Far.read(self))
 
     async def read(self, limit: int = 65536) -> bytes:
         """Some bytes; ``b""`` at close_notify. Raises EOFError when the stream ends without one."""
@@ -216,6 +221,24 @@ class Accounts:
         callback(*args)
 
 
+class Lines(Output):
+    """A log in memory; ``texts`` are its lines without time and process."""
+
+    def __init__(self) -> None:
+        self.path = None
+        self.fd = -1
+        self.texts: list[str] = []
+
+    def emit(self, line: bytes) -> None:
+        text = line.decode()
+        assert text.endswith("\n")
+        level = text.split()[2]
+        self.texts.append(f"{level} {text.partition('#0: ')[2][:-1]}")
+
+    def log(self, level: Level = Level.DEBUG) -> Log:
+        return Log([(level, self)])
+
+
 def sockets() -> set[str]:
     """The sockets that this process has open."""
     found = set()
@@ -238,8 +261,8 @@ def a_loop(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     gc.collect()
-    assert failures == []
-    assert sockets() - before == set()
+    assert not failures, failures[:2]
+    assert not sockets() - before, "sockets were left open"
 
 
 def story(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:

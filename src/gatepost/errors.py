@@ -4,10 +4,27 @@
 session: the client is answered in the words of its protocol, one line is logged, others go on.
 """
 
+import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .log import Level
+
+# What a call on a socket fails with when the other side, or the network on the way to it, is gone: everyday life,
+# and nothing that an operator could mend here. Anything else is worth a look.
+EVERYDAY = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+        errno.EPIPE,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

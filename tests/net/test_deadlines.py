@@ -165,6 +165,16 @@ def test_a_short_one_that_was_extended_expires_all_the_same(clock: Clock, wheel:
     assert len(expired) == 1
 
 
+def test_a_short_one_after_a_long_one_can_be_extended_too(clock: Clock, wheel: Deadlines) -> None:
+    expired: list[float] = []
+    deadline = Deadline(wheel, lambda: expired.append(clock.now))
+    deadline.set(50.0)
+    deadline.set(0.5)
+    deadline.extend(0.5)
+    clock.turn(4 * TICK_SECONDS)
+    assert len(expired) == 1
+
+
 def test_extended_it_is_not_early_either(clock: Clock, wheel: Deadlines) -> None:
     expired: list[float] = []
     deadline = Deadline(wheel, lambda: expired.append(clock.now))

@@ -176,6 +176,19 @@ async def test_writing_to_who_is_gone_has_a_text_for_the_log(loop: Loop) -> None
     stream.close()
 
 
+@story
+async def test_writing_behind_the_end_of_a_client_that_is_gone_fails_too(loop: Loop) -> None:
+    far, stream = await tls_pair(loop)
+    await far.take_tickets()
+    far.hold_close_notify()
+    await far.flush()
+    far.close()
+    assert await stream.read(10) == b""
+    with pytest.raises((StreamError, TlsError)):
+        await stream.write(bytes(20_000_000))
+    stream.close()
+
+
 # What the loop is made to do ---------------------------------------------------------------------
 
 

@@ -86,9 +86,9 @@ class Deadline:
     def extend(self, seconds: float) -> None:
         """``set`` for the hot path, to move a deadline later."""
         wheel = self._wheel
-        if self._bucket:
-            self._when = wheel.now + TICK_SECONDS + seconds  # the wheel's time is up to a tick old
-        else:  # one with a timer of its own, which will pass it over
+        self._when = when = wheel.now + TICK_SECONDS + seconds  # the wheel's time is up to a tick old
+        if not 0 < self._bucket <= when + 1:
+            # One with a timer of its own, which passes it over from now on; the wheel may stand still.
             self._when = when = wheel._loop.time() + seconds
             self._bucket = wheel.add(self, when)
 

@@ -7,28 +7,32 @@ them is the rest copied, reading of the other side stops, and the loop is asked 
 session owns at most ``CHUNK_BYTES`` in each direction, and a slow reader slows the sender down.
 
 The end of one side is passed to the other only after its last byte: a reply that arrives after the client's end of
-stream still reaches the client. When one side has ended, the other gets a shorter silence to finish.
+stream still reaches the client. When one side has ended, the other gets a shorter silence to finish. What a side
+sent before it was reset still arrives, too; what is meant for a side that is gone is thrown away.
+
+A side is read until the kernel has nothing more, although a short read mostly says as much: uvloop tells only once
+of a reset, and the call in which it does may find bytes in front of it.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
 from collections.abc import Callable
 
-from gatepost.errors import TlsError
+from gatepost.errors import EVERYDAY, TlsError
 from gatepost.log import Level, SessionLog
-from gatepost.tls.connection import DONE, WANT_READ, Connection, RecvBuffer, recv_buffer
+from gatepost.tls.connection import WANT_WRITE, Connection, RecvBuffer, recv_buffer
 
 from .deadlines import Deadline, Deadlines
+from .stream import send_tls, watch
 
 CHUNK_BYTES = 65536  # four full TLS records; larger chunks no longer lower the cost per byte
 CHUNKS_PER_TURN = 4  # then others get their turn
 
 CLIENT_GONE_SECONDS = 60.0  # silence granted to the upstream to answer after the client's end of stream
 UPSTREAM_GONE_SECONDS = 3.0  # silence granted to the client after the upstream's, as nginx waits for close_notify
-
-_HARMLESS = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH})
 
 
 class Shared:
@@ -58,9 +62,11 @@ class Relay:
         "_tls",
         "_to_client",
         "_to_upstream",
+        "_told",
         "_upstream",
         "_upstream_done",
         "_upstream_fd",
+        "_upstream_lost",
         "received",
         "sent",
     )
@@ -92,8 +98,10 @@ class Relay:
         self._idle_seconds = idle_seconds
         self._to_client = b""  # taken from the upstream, not yet by the client
         self._to_upstream = b""
-        self._client_done = False  # its end of stream was seen
+        self._client_done = False  # nothing more will be read from it
         self._upstream_done = False
+        self._upstream_lost = False  # it takes nothing any more
+        self._told = ""  # the call whose failure is in the log; one line for each session is enough
         self.received = 0  # bytes, client to upstream
         self.sent = 0  # bytes, upstream to client
         self._deadline = Deadline(shared.wheel, self._expired)
@@ -102,8 +110,8 @@ class Relay:
         """Begin with what the login left over for each side."""
         self._deadline.set(self._idle_seconds)
         loop = self._shared.loop
-        loop.add_reader(self._client_fd, self._on_client_readable)
-        loop.add_reader(self._upstream_fd, self._on_upstream_readable)
+        watch(loop, self._client_fd, self._on_client_readable)
+        watch(loop, self._upstream_fd, self._on_upstream_readable)
         if to_client:
             self._give_client(memoryview(to_client))
         if to_upstream and self._client_fd >= 0:
@@ -114,7 +122,9 @@ class Relay:
     def shut_down(self) -> None:
         """End now, from outside: the worker has to go. A client that is not in the middle of a reply hears why."""
         if self._client_fd >= 0 and not self._to_client and not self._upstream_done:
-            self._write_client(memoryview(self._last_words))
+            self._write_client(self._last_words)
+            if self._tls is not None:
+                self._tls.shutdown()
         self._end(Level.INFO, "shutdown timeout", "proxying")
 
     # Client to upstream
@@ -126,65 +136,69 @@ class Relay:
         buffer = self._shared.buffer
         for _ in range(CHUNKS_PER_TURN):
             try:
-                if tls is not None:
-                    count = tls.read_into(buffer)
-                    if count < 0:
-                        if count != WANT_READ:
-                            self._shared.loop.add_writer(self._client_fd, self._on_client_writable)
-                        return
-                else:
-                    count = self._client.recv_into(buffer.view)
+                count = self._client.recv_into(buffer.view) if tls is None else tls.read_into(buffer)
             except BlockingIOError:
                 return
             except (OSError, TlsError) as error:
-                self._broken(error, "recv", client=True)
-                return
-            if not count:
+                self._tell(error, "recv", client=True)
+                self._lose_client()
                 self._client_ended()
                 return
+            if count <= 0:
+                if not count:
+                    self._client_ended()
+                elif count == WANT_WRITE:
+                    self._read_after_writing()
+                return
+            if self._upstream_lost:
+                continue  # but read: a close with unread bytes is a reset, which may overtake the last reply
             self._deadline.extend(self._idle_seconds)
             self._give_upstream(buffer.view[:count])
             if self._to_upstream or self._client_fd < 0:
                 return
-            if count < CHUNK_BYTES and (tls is None or not tls.at_end):
-                return  # nothing is left that the loop could not see
-        if tls is not None:
-            self._shared.loop.call_soon(self._on_client_readable)
+        self._shared.loop.call_soon(self._on_client_readable)
+
+    def _read_after_writing(self) -> None:
+        """TLS has something to say before it reads on, and the client does not take it."""
+        loop = self._shared.loop
+        loop.remove_reader(self._client_fd)
+        loop.add_writer(self._client_fd, self._on_client_writable)
 
     def _give_upstream(self, data: memoryview) -> None:
         self.received += len(data)
-        try:
-            taken = self._upstream.send(data)
-        except BlockingIOError:
-            taken = 0
-        except OSError as error:
-            self._broken(error, "send", client=False)
-            return
+        taken = self._write_upstream(data)
         if taken < len(data):
             self._to_upstream = bytes(data[taken:])
             loop = self._shared.loop
             loop.remove_reader(self._client_fd)
             loop.add_writer(self._upstream_fd, self._on_upstream_writable)
 
-    def _on_upstream_writable(self) -> None:
-        rest = self._to_upstream
+    def _write_upstream(self, data: bytes | memoryview) -> int:
+        """How many bytes the upstream took. When it is gone, all: there is nobody to keep them for."""
         try:
-            taken = self._upstream.send(rest)
+            return self._upstream.send(data)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
-            self._broken(error, "send", client=False)
-            return
-        self._deadline.extend(self._idle_seconds)
-        self._to_upstream = rest = rest[taken:]
-        if rest:
+            if not self._upstream_done:
+                self._tell(error, "send", client=False)
+                self._limit_silence(CLIENT_GONE_SECONDS)
+            self._upstream_lost = True
+            return len(data)
+
+    def _on_upstream_writable(self) -> None:
+        taken = self._write_upstream(self._to_upstream)
+        if taken:
+            self._deadline.extend(self._idle_seconds)
+            self._to_upstream = self._to_upstream[taken:]
+        if self._to_upstream:
             return
         loop = self._shared.loop
         loop.remove_writer(self._upstream_fd)
         if self._client_done:
             self._end_upstream_side()
         else:
-            loop.add_reader(self._client_fd, self._on_client_readable)
+            watch(loop, self._client_fd, self._on_client_readable)
             self._on_client_readable()  # the library may hold bytes that the loop cannot see
 
     def _client_ended(self) -> None:
@@ -194,17 +208,14 @@ class Relay:
             self._end_upstream_side()
 
     def _end_upstream_side(self) -> None:
+        """The client's last byte has been handed on."""
         if self._upstream_done:
             if not self._to_client:
                 self._end()
             return
-        try:
+        with contextlib.suppress(OSError):  # gone: reading will tell
             self._upstream.shutdown(socket.SHUT_WR)
-        except OSError:
-            self._end()
-            return
-        self._idle_seconds = min(self._idle_seconds, CLIENT_GONE_SECONDS)
-        self._deadline.set(self._idle_seconds)
+        self._limit_silence(CLIENT_GONE_SECONDS)
 
     # Upstream to client
 
@@ -218,60 +229,75 @@ class Relay:
             except BlockingIOError:
                 return
             except OSError as error:
-                self._broken(error, "recv", client=False)
+                self._tell(error, "recv", client=False)
+                self._upstream_lost = True
+                self._upstream_ended()
                 return
             if not count:
                 self._upstream_ended()
                 return
             self._deadline.extend(self._idle_seconds)
             self._give_client(view[:count])
-            if self._to_client or self._client_fd < 0 or count < CHUNK_BYTES:
+            if self._to_client or self._upstream_done or self._client_fd < 0:
                 return
+        self._shared.loop.call_soon(self._on_upstream_readable)
 
     def _give_client(self, data: memoryview) -> None:
         self.sent += len(data)
         taken = self._write_client(data)
-        if taken < 0:
-            return
         if taken < len(data):
             self._to_client = bytes(data[taken:])
             loop = self._shared.loop
             loop.remove_reader(self._upstream_fd)
             loop.add_writer(self._client_fd, self._on_client_writable)
 
-    def _write_client(self, data: memoryview) -> int:
-        """How many bytes the client's side took; -1 when the session has ended."""
+    def _write_client(self, data: bytes | memoryview) -> int:
+        """How many bytes the client took. When it is gone, all: the session may have ended then."""
         tls = self._tls
         try:
-            if tls is None:
-                return self._client.send(data)
-            return max(0, tls.write(data))
+            return self._client.send(data) if tls is None else send_tls(tls, data)
         except BlockingIOError:
             return 0
         except (OSError, TlsError) as error:
-            self._broken(error, "send", client=True)
-            return -1
+            if not self._client_done:
+                self._tell(error, "send", client=True)
+            self._lose_client()
+            if tls is not None and not self._client_done:
+                self._client_ended()  # the library does not go on after an error
+            elif self._client_done and not self._to_upstream:
+                self._end()
+            return len(data)
+
+    def _lose_client(self) -> None:
+        """It takes nothing any more, so the upstream need not say anything. What the client sent still goes up."""
+        self._to_client = b""
+        self._upstream_done = True
+        loop = self._shared.loop
+        loop.remove_writer(self._client_fd)
+        loop.remove_reader(self._upstream_fd)
+        self._limit_silence(CLIENT_GONE_SECONDS)
 
     def _on_client_writable(self) -> None:
-        rest = self._to_client
-        if rest:
-            taken = self._write_client(memoryview(rest))
-            if taken < 0:
+        if self._to_client:
+            taken = self._write_client(self._to_client)
+            if self._client_fd < 0:
                 return
-            self._deadline.extend(self._idle_seconds)
-            self._to_client = rest = rest[taken:]
-            if rest:
+            if taken:
+                self._deadline.extend(self._idle_seconds)
+                self._to_client = self._to_client[taken:]
+            if self._to_client:
                 return
         loop = self._shared.loop
         loop.remove_writer(self._client_fd)
-        if not self._to_upstream and not self._client_done:
-            self._on_client_readable()  # TLS may have waited for a write in order to read
-        if self._client_fd < 0:
-            return
+        if self._tls is not None and not self._to_upstream and not self._client_done:
+            watch(loop, self._client_fd, self._on_client_readable)
+            self._on_client_readable()  # it may have waited for this
+            if self._client_fd < 0:
+                return
         if self._upstream_done:
             self._end_client_side()
         else:
-            loop.add_reader(self._upstream_fd, self._on_upstream_readable)
+            watch(loop, self._upstream_fd, self._on_upstream_readable)
 
     def _upstream_ended(self) -> None:
         self._upstream_done = True
@@ -280,47 +306,41 @@ class Relay:
             self._end_client_side()
 
     def _end_client_side(self) -> None:
+        """The upstream's last byte has been handed on."""
         if self._client_done:
             if not self._to_upstream:
                 self._end()
             return
-        try:
-            if self._tls is None or self._tls.shutdown() != DONE:
+        if self._tls is not None and self._tls.shutdown() == WANT_WRITE:
+            # No room behind the last bytes; without close_notify they would look cut off.
+            self._shared.loop.add_writer(self._client_fd, self._on_client_writable)
+        else:
+            with contextlib.suppress(OSError):  # gone: reading will tell
                 self._client.shutdown(socket.SHUT_WR)
-        except OSError:
-            self._end()
-            return
-        self._idle_seconds = min(self._idle_seconds, UPSTREAM_GONE_SECONDS)
-        self._deadline.set(self._idle_seconds)
+        self._limit_silence(UPSTREAM_GONE_SECONDS)
 
     # Ends
 
-    def _broken(self, error: OSError | TlsError, call: str, *, client: bool) -> None:
-        """One side is gone in the middle. What the other side already sent cannot be delivered any more."""
-        action = {
-            ("recv", True): "proxying and reading from client",
-            ("send", True): "proxying and sending to client",
-            ("recv", False): "proxying and reading from upstream",
-            ("send", False): "proxying and sending to upstream",
-        }[call, client]
+    def _limit_silence(self, seconds: float) -> None:
+        self._idle_seconds = min(self._idle_seconds, seconds)
+        self._deadline.set(self._idle_seconds)
+
+    def _tell(self, error: OSError | TlsError, call: str, *, client: bool) -> None:
+        """Log the first failure of a session; others follow from it."""
+        if self._told:
+            return
+        self._told = call
+        side = "client" if client else "upstream"
+        action = f"proxying and reading from {side}" if call == "recv" else f"proxying and sending to {side}"
         if isinstance(error, TlsError):
-            self._end(error.level, str(error), action)
+            self._note(error.level, str(error), action)
             return
         code = error.errno or errno.EIO
-        text = f"{call}() failed ({code}: {os.strerror(code)})"
-        if call == "recv" and code in _HARMLESS:
-            self._note(Level.INFO if client else Level.ERROR, text, action)
-            # A reset is an end of stream too: what is on its way to the other side still arrives.
-            if client:
-                self._client_ended()
-            else:
-                self._upstream_ended()
-            return
-        level = Level.INFO if client and code in _HARMLESS else Level.ERROR if code in _HARMLESS else Level.CRIT
-        self._end(level, text, action)
+        level = Level.CRIT if code not in EVERYDAY else Level.INFO if client else Level.ERROR
+        self._note(level, f"{call}() failed ({code}: {os.strerror(code)})", action)
 
     def _expired(self) -> None:
-        if self._client_done or self._upstream_done:
+        if self._client_done or self._upstream_done or self._upstream_lost:
             self._end()
         else:
             text = f"client timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
@@ -344,10 +364,10 @@ class Relay:
         self._upstream.close()
         self._client_fd = self._upstream_fd = -1
         self._to_client = self._to_upstream = b""
-        if level is None:
-            self._note(Level.INFO, "proxied session done", "")
-        else:
+        if level is not None:
             self._note(level, text, action)
+        elif self._told != "send":
+            self._note(Level.INFO, "proxied session done", "")
         self._on_end(self)
 
     def _note(self, level: Level, text: str, action: str) -> None:

@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable
 
 from gatepost.address import Address
-from gatepost.tls.connection import DONE, WANT_READ, Connection
+from gatepost.tls.connection import DONE, EOF, WANT_READ, Connection
 from gatepost.tls.context import Context
 
 LINGER_SECONDS = 3.0  # how long a closed side may take to say that it is done, as in nginx
@@ -43,6 +43,15 @@ def watch(loop: asyncio.AbstractEventLoop, fd: int, callback: Callable[[], objec
     except RuntimeError:
         loop.remove_reader(fd)
         loop.add_reader(fd, callback)
+
+
+def send_tls(tls: Connection, data: bytes | memoryview) -> int:
+    """How many bytes were taken; 0: wait. Raises TlsError, BrokenPipeError."""
+    taken = tls.write(data)
+    if taken == EOF and data:
+        # The client has said its end and is gone: the library calls that an end of the stream, even for a write.
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    return max(0, taken)
 
 
 class Stream:
@@ -92,14 +101,12 @@ class Stream:
     def try_write(self, data: bytes | memoryview) -> int:
         """How many bytes the kernel took at once; 0 when it takes none. Raises StreamError, TlsError."""
         tls = self.tls
-        if tls is None:
-            try:
-                return self.socket.send(data)
-            except BlockingIOError:
-                return 0
-            except OSError as error:
-                raise StreamError("send", error.errno or errno.EIO) from error
-        return max(0, tls.write(data))
+        try:
+            return self.socket.send(data) if tls is None else send_tls(tls, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise StreamError("send", error.errno or errno.EIO) from error
 
     # TLS
 
