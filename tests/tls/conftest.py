@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from gatepost.errors import ConfigError
 from gatepost.tls._decl import DIGEST
-from gatepost.tls._load import MODES, Library, load_abi, load_api
+from gatepost.tls._load import LIBRARY_VARIABLE, MODES, Library, load_abi, load_api
 from gatepost.tls.build import compile_api
 
 from . import pki as pki_module
@@ -44,7 +45,8 @@ def api_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 @pytest.fixture(scope="session", params=MODES)
 def library(request: pytest.FixtureRequest) -> Library:
     if request.param == "abi":
-        return load_abi()
+        # Another library can be put to the test: GATEPOST_OPENSSL=/opt/openssl-3.6/lib
+        return load_abi(os.environ.get(LIBRARY_VARIABLE, ""))
     compiled: Library = request.getfixturevalue("api_library")
     return compiled
 

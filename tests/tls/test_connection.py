@@ -62,10 +62,11 @@ def test_what_comes_with_the_finished_is_pending(library: Library, pki: Pki, ver
             client.flush()
             outcome = connection.handshake()
         assert outcome == DONE
-        assert connection.has_pending() is (version is V13)
+        assert connection.has_pending()
         if version is V12:
             client.send(b"early bird\r\n")
         assert connection.read(100) == b"early bird\r\n"
+        assert not connection.has_pending()
 
 
 def test_a_client_hello_one_byte_at_a_time(library: Library, pki: Pki) -> None:
@@ -88,7 +89,7 @@ def test_a_client_hello_one_byte_at_a_time(library: Library, pki: Pki) -> None:
         (b"CONNECT localhost:993 HTTP/1.1\r\n\r\n", "https proxy request"),
         (b"a1 LOGIN joe secret\r\n", "wrong version number"),
         (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03", "length too short"),
-        (b"\x16\x03\x01\xff\xff" + b"x" * 100, "packet length too long"),
+        (b"\x16\x03\x01\xff\xff" + b"x" * 100, "length too long"),
         (b"\x17\x03\x03\x00\x05hello", "unexpected message"),
         (bytes(200), "wrong version number"),
         (b"\xff" * 300, "wrong version number"),
@@ -99,10 +100,10 @@ def test_a_client_that_does_not_speak_tls(library: Library, pki: Pki, sent: byte
         client.socket.sendall(sent)
         with pytest.raises(TlsError) as caught:
             connection.handshake()
-        assert caught.value.reason == reason
         assert caught.value.level == Level.INFO
         assert str(caught.value).startswith("SSL_do_handshake() failed (SSL: error:")
-        assert str(caught.value).endswith(f":SSL routines::{reason})")
+        assert reason in str(caught.value)
+        assert caught.value.reason.endswith((reason, "record layer failure"))  # since 3.2 the latter may follow
         assert connection.shutdown() == DONE
         with contextlib.suppress(BlockingIOError):
             assert client.socket.recv(100)[0] == 0x15  # an alert, or nothing at all
@@ -166,7 +167,7 @@ def test_a_reset_later(library: Library, pki: Pki) -> None:
         with pytest.raises(TlsError, match=r"^SSL_read\(\) failed \(104: Connection reset by peer\)$") as caught:
             connection.read(100)
         assert caught.value.level == Level.INFO
-        with pytest.raises(TlsError, match=r"^SSL_write\(\) failed \(32: Broken pipe\)$") as caught:
+        with pytest.raises(TlsError, match=r"^SSL_write\(\) failed .*\(32: Broken pipe\)$") as caught:
             connection.write(b"x")
         assert caught.value.level == Level.INFO
         assert connection.shutdown() == DONE
@@ -189,7 +190,7 @@ def test_renegotiation_is_refused_without_an_error_of_ours(library: Library, pki
     assert b"no renegotiation" in output
     error = served.results[0]
     assert isinstance(error, TlsError)
-    assert error.reason == "sslv3 alert handshake failure"  # the client's alert, not ours
+    assert error.reason.endswith("alert handshake failure")  # the client's alert, not ours
     assert error.level == Level.INFO
 
 
@@ -323,7 +324,7 @@ def test_garbage_right_behind_data_is_not_lost(library: Library, pki: Pki) -> No
         for _ in range(2):
             with pytest.raises(TlsError) as caught:
                 connection.read(100)
-            assert caught.value.reason == "decryption failed or bad record mac"
+            assert "decryption failed or bad record mac" in str(caught.value)
             assert caught.value.level == Level.INFO
         assert library.lib.ERR_peek_error() == 0
 

@@ -4,7 +4,8 @@ Theory of operation. OpenSSL reads and writes the descriptor itself. A call that
 or ``WANT_WRITE``: wait until the descriptor is readable or writable, then make the same call again. The library
 reads ahead, so it may hold bytes that a poll of the descriptor cannot see:
 
-* after ``handshake`` answered ``DONE``, read before waiting (or ask ``has_pending``);
+* after ``handshake`` answered ``DONE``, read before waiting (or ask ``has_pending``, which is then true: since 3.2
+  the library itself does not know whether it still holds what came with the client's last handshake message);
 * a read that filled less than it was given room for has left nothing behind, except an end of the stream that came
   right behind the bytes: the next read gives it, and ``has_pending`` is true until then.
 
@@ -61,7 +62,7 @@ class Connection:
     ``free`` gives the library's memory back; garbage collection does too. Not used after that.
     """
 
-    __slots__ = ("_after", "_context", "_established", "_facts", "_fused", "_sent", "_ssl", "_usable")
+    __slots__ = ("_after", "_context", "_established", "_facts", "_fused", "_sent", "_ssl", "_unread", "_usable")
 
     def __init__(self, context: Context, fd: int) -> None:
         """Raises TlsError if the library has no memory left."""
@@ -73,6 +74,7 @@ class Connection:
         self._established = False
         self._usable = True  # no error yet, so close_notify may be sent
         self._sent = False  # ours has been
+        self._unread = False  # the handshake is done, and nobody has read since
         ssl = fused.new(context.pointer, fd, context.is_server)
         if not ssl:
             error = errors.failure(context.library, "SSL_new", FAILED, 0)
@@ -87,7 +89,7 @@ class Connection:
         """``DONE``, ``WANT_READ`` or ``WANT_WRITE``. Raises TlsError."""
         outcome = self._fused.handshake(self._ssl)
         if outcome == DONE:
-            self._established = True
+            self._established = self._unread = True
             return outcome
         if outcome in (WANT_READ, WANT_WRITE):
             return outcome
@@ -118,6 +120,7 @@ class Connection:
     def _read(self, data: Any, room: int) -> int:
         if self._after is not None:
             return self._end()
+        self._unread = False
         outcome = self._fused.read(self._ssl, data, room)
         if WANT_WRITE <= outcome <= _COUNT_MASK:
             if outcome == EOF:
@@ -164,8 +167,10 @@ class Connection:
         raise errors.failure(library, "SSL_write", outcome, library.ffi.errno)
 
     def has_pending(self) -> bool:
-        """Whether a read gives something without the descriptor becoming readable."""
-        return self._after is not None or bool(self._context.library.lib.SSL_has_pending(self._ssl))
+        """Whether a read may give something without the descriptor becoming readable."""
+        if self._unread or self._after is not None:
+            return True
+        return bool(self._context.library.lib.SSL_has_pending(self._ssl))
 
     @property
     def at_end(self) -> bool:
