@@ -15,6 +15,7 @@ from gatepost.config.build import Server, defaults
 from gatepost.config.settings import ListenSettings
 from gatepost.protocol import protocol_of
 from gatepost.protocol.imap.settings import ImapSettings
+from gatepost.protocol.pop3.settings import Pop3Settings
 from gatepost.protocol.settings import ProtocolSettings
 from tests.reading import mistake, read
 
@@ -135,6 +136,14 @@ def test_a_backend_that_decides_must_see_the_password(tmp_path: Path, word: str)
     assert refused(tmp_path, f"imap_auth {word};", HTTP, PASS) == f"{reason} in :1"
     found = server(tmp_path, f"imap_auth plain {word};", HTTP)
     assert backend_decides(found[AuthSettings], found) is False
+
+
+@pytest.mark.parametrize("word", ["apop", "cram-md5", "external"])
+def test_so_it_is_with_every_protocol(tmp_path: Path, word: str) -> None:
+    text = f"mail {{ {PASS} server {{ listen 110;\npop3_auth plain {word};\n}} }}"
+    found = mistake(tmp_path, text, *GROUPS[:2], Pop3Settings, AuthSettings)
+    assert found.startswith(f'"{word}" in "pop3_auth" cannot be used with "proxy_pass"')
+    assert found.endswith(" in :2")
 
 
 def test_mechanisms_that_reveal_the_password_are_fine(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gatepost import protocol
 from gatepost.config.settings import ListenSettings
 from gatepost.protocol import protocol_of, protocols
 from gatepost.protocol.settings import ProtocolSettings
@@ -11,7 +12,9 @@ from tests.reading import mistake, read
 
 
 def test_protocols_are_found_by_their_packages() -> None:
-    assert list(protocols()) == ["imap"]
+    packages = sorted(path.parent.name for path in Path(protocol.__file__).parent.glob("*/__init__.py"))
+    assert list(protocols()) == packages
+    assert {"imap", "pop3"} <= set(packages)
     assert protocols() is protocols()
 
 

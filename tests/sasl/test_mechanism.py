@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gatepost.errors import ClientError
 from gatepost.log import Level
 from gatepost.sasl import mechanisms
-from gatepost.sasl.mechanism import Credentials, Mechanism, SaslError, check
+from gatepost.sasl.mechanism import Credentials, Mechanism, SaslError, breaks_lines, check
 
 MAX_STEPS = 3  # no mechanism asks more often
 
@@ -104,3 +104,8 @@ class TestCredentials:
 
     def test_a_challenge_is_ours_and_not_looked_at(self) -> None:
         check(Credentials("cram-md5", b"joe", b"x" * 32, cleartext=False, salt=b"\n"), "AUTH CRAM-MD5")
+
+
+@given(st.binary())
+def test_what_breaks_lines(text: bytes) -> None:
+    assert breaks_lines(text) is any(byte in text for byte in b"\r\n\0")

@@ -33,6 +33,11 @@ Exchange: TypeAlias = Generator[bytes, bytes, Credentials]
 _FORBIDDEN = re.compile(rb"[\r\n\0]")
 
 
+def breaks_lines(text: bytes) -> bool:
+    """Whether ``text`` would be more, or less, than itself in a command line of a backend."""
+    return _FORBIDDEN.search(text) is not None
+
+
 def check(credentials: Credentials, command: str) -> Credentials:
     """``credentials``, if they can do no harm in a command line of a backend.
 
@@ -40,7 +45,7 @@ def check(credentials: Credentials, command: str) -> Credentials:
     others. Every protocol calls this before it asks to authenticate, whatever way the credentials came.
     Raises SaslError, which names ``command`` (``AUTH PLAIN``) and nothing that the client sent.
     """
-    if _FORBIDDEN.search(credentials.user) or _FORBIDDEN.search(credentials.secret):
+    if breaks_lines(credentials.user) or breaks_lines(credentials.secret):
         raise SaslError(f"client sent CR, LF or NUL in credentials in {command} command")
     return credentials
 

@@ -1,7 +1,6 @@
 """The client machine: transcripts, and what must hold for any bytes in any cuts."""
 
-from itertools import count, pairwise
-from typing import NamedTuple
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -14,17 +13,16 @@ from gatepost.protocol.events import (
     AuthRefused,
     BackendRefused,
     Close,
-    Effect,
     Note,
     Send,
-    StartTls,
 )
 from gatepost.protocol.imap.client import ImapClient
 from gatepost.protocol.imap.service import rules
 from gatepost.protocol.imap.settings import ImapSettings
 from gatepost.protocol.rules import CommonRules
 from gatepost.sasl.mechanism import Credentials
-from tests.transcript import Mode, cases, joined, play
+from tests.protocol.any_cuts import Refusal, client_in_any_cuts
+from tests.transcript import Mode, cases, play
 
 from .client_transcripts import ALL, GROUPS, Settings
 
@@ -141,11 +139,6 @@ def test_no_secret_is_logged_of_a_command_that_is_refused(command: bytes) -> Non
         assert not isinstance(effect, Note) or "hunter" not in effect.text
 
 
-class Outcome(NamedTuple):
-    effects: list[Effect]
-    closed: bool
-
-
 WORDS = [
     b"a ",
     b"tag.2 ",
@@ -199,47 +192,11 @@ settings_of_any_kind = st.builds(
 refusals = st.lists(st.sampled_from([AuthRefused(b"no", final=False), BackendRefused(b"a NO no\r\n")]), max_size=3)
 
 
-def drive(
-    client: ImapClient, pieces: list[bytes], answers: list[AuthRefused | BackendRefused], limit: int
-) -> Outcome:
-    """Feed ``pieces``; every login is answered, the last ones for good. Checks each step on the way."""
-    remaining = list(answers)
-    out: list[Effect] = []
-    for piece in pieces:
-        effects = client.receive(piece)
-        while effects:
-            for effect in effects[:-1]:
-                assert isinstance(effect, Send | Note)
-            out += effects
-            last = effects[-1]
-            effects = []
-            if isinstance(last, Authenticate):
-                credentials = last.credentials
-                assert not set(credentials.user + credentials.secret) & set(b"\r\n\0")
-                client.upstream(Account(credentials.user, credentials.secret, proven=False))
-                effects = client.tell(remaining.pop(0) if remaining else AuthRefused(b"no", final=True))
-        assert len(client._input) <= limit
-    for effect in out:
-        assert not isinstance(effect, Send) or effect.data.endswith(b"\r\n")
-    return Outcome(joined(out), Close() in out)
-
-
 @given(
     stream=streams, settings=settings_of_any_kind, answers=refusals, cuts=st.lists(st.integers(0, 400), max_size=12)
 )
-def test_any_bytes_in_any_cuts(
-    stream: bytes, settings: Settings, answers: list[AuthRefused | BackendRefused], cuts: list[int]
-) -> None:
-    def outcome(pieces: list[bytes]) -> Outcome:
-        return drive(machine(settings), pieces, answers, settings.buffer)
-
-    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    whole = outcome([stream])
-    assert outcome([stream[a:b] for a, b in pairwise(places)]) == whole
-    assert outcome([stream[i : i + 1] for i in range(len(stream))]) == whole
-    assert whole.effects.count(Close()) == whole.closed
-    for effect in (Close(), StartTls()):
-        assert effect not in whole.effects[:-1]
+def test_any_bytes_in_any_cuts(stream: bytes, settings: Settings, answers: list[Refusal], cuts: list[int]) -> None:
+    client_in_any_cuts(lambda: machine(settings), stream, cuts, answers, settings.buffer)
 
 
 @given(data=st.binary(max_size=200))

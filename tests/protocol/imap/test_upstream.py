@@ -1,13 +1,12 @@
 """The upstream machine: transcripts, and what must hold for any bytes in any cuts."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.protocol.events import Account, Declined, Effect, Failed, LoggedIn, Send, TlsReady
 from gatepost.protocol.imap.upstream import ImapUpstream
+from tests.protocol.any_cuts import upstream_in_any_cuts
 from tests.transcript import Mode, cases, play
 
 REPLY_BYTES = 200
@@ -366,20 +365,7 @@ def test_any_bytes_in_any_cuts(stream: bytes, greeted: bool, cuts: list[int]) ->
     if greeted:
         stream = b"* OK\r\n+\r\n+\r\n" + stream
 
-    def outcome(pieces: list[bytes]) -> tuple[list[Effect], bytes]:
-        upstream = machine()
-        effects: list[Effect] = []
-        for piece in pieces:
-            effects += upstream.receive(piece)
-            over = bool(effects) and not isinstance(effects[-1], Send)
-            assert over or len(upstream._input) + len(upstream._reply) < REPLY_BYTES
-        return effects, upstream.rest()
-
-    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    effects, rest = outcome([stream])
-    assert outcome([stream[a:b] for a, b in pairwise(places)]) == (effects, rest)
-    assert outcome([stream[i : i + 1] for i in range(len(stream))]) == (effects, rest)
-    assert all(isinstance(effect, Send) for effect in effects[:-1])
+    effects, rest = upstream_in_any_cuts(machine, stream, cuts, REPLY_BYTES)
     for effect in effects:
         if isinstance(effect, LoggedIn):
             assert effect.reply.splitlines()[-1].upper().startswith(b"A OK")

@@ -1,0 +1,1 @@
+"""POP3 on both sides of the proxy."""
