@@ -15,6 +15,8 @@ from gatepost.net.relay import CHUNK_BYTES, Relay, Shared
 from gatepost.net.stream import Stream
 from tests.wire import Accounts, Far, Lines, TlsFar, contexts, pair, story, until
 
+from .key_updater import KeyUpdater
+
 Loop = asyncio.AbstractEventLoop
 IDLE_SECONDS = 0.05  # how long callbacks are counted; one that spins runs thousands of times
 FEW = 30  # callbacks
@@ -293,6 +295,41 @@ async def test_an_idle_session_costs_nothing_before_and_after_traffic(loop: Loop
     await joined.assert_idle()
     joined.backend.end()
     await joined.end()
+
+
+@story
+async def test_a_client_that_does_not_let_tls_answer_costs_nothing_and_loses_nothing(loop: Loop) -> None:
+    """It asks for new keys and reads no answer, until there is no room left for one."""
+    accounts = Accounts(loop)
+    one, other = pair(small=True)
+    client, stream = KeyUpdater(one), Stream(accounts.loop, other)
+    shaking = asyncio.ensure_future(stream.start_tls(contexts()[0]))
+    await until(client.handshake)
+    await shaking
+    upstream, sock = pair(small=True)
+    backend, lines, ended = Far(sock), Lines(), list[Relay]()
+    log = SessionLog(lines.log(), 7, "192.0.2.1", "0.0.0.0:993")
+    shared = Shared(accounts.loop, Deadlines(loop))
+    relay = Relay(shared, log, *stream.release(), upstream, 60.0, LAST_WORDS, ended.append)
+    relay.start(b"", b"")
+    while client.ask_for_new_keys():
+        await asyncio.sleep(0)
+    await until(lambda: (other.fileno(), "w") in accounts.watched)
+    before = accounts.runs
+    await asyncio.sleep(IDLE_SECONDS)
+    assert accounts.runs - before < FEW
+    writing = asyncio.ensure_future(backend.write(b"* 1 EXISTS\r\n"))
+    reply = b""
+    while reply != b"* 1 EXISTS\r\n":
+        reply += client.read()
+        await asyncio.sleep(0)
+    await writing
+    await until(lambda: client.write(b"a NOOP\r\n"))
+    assert await backend.read_line() == b"a NOOP\r\n"
+    assert {way for _, way in accounts.watched} == {"r"}
+    client.close()
+    backend.close()
+    await until(lambda: ended)
 
 
 # Ends --------------------------------------------------------------------------------------------
