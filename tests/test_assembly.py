@@ -49,7 +49,7 @@ def _load(directory: Path, text: str, directives: str = "") -> "tuple[str, ...] 
 def test_the_order_of_checks_is_that_of_nginx() -> None:
     packages = [cls.__module__.removeprefix("gatepost.").removesuffix(".settings") for cls in groups()]
     inner = [f"protocol.{name}" for name in sorted(protocols())]
-    expected = ["master", "worker", "config", "protocol", "tls", *inner, "auth", "session"]
+    expected = ["master", "worker", "config", "protocol", "tls", *inner, "auth", "session", "net"]
     assert list(dict.fromkeys(packages)) == expected
 
 
@@ -104,7 +104,7 @@ PROXY = "mail {\n auth_http 127.0.0.1/a;\n%s }"
         ("mail { pid x; }", '"pid" directive is not allowed here in :1'),
         ("mail { protocol imap; }", '"protocol" directive is not allowed here in :1'),
         ("events { use epoll; use x; } worker_processes 0;", '"worker_processes" directive invalid value in :1'),
-        ("mail { resolver 127.0.0.1; }", 'unknown directive "resolver" in :1'),
+        ("mail { resolver; }", 'invalid number of arguments in "resolver" directive in :1'),
         (PROXY % "server { listen 1430; }", "unknown mail protocol for server in :3"),
         (
             PROXY % "server { listen 143; } server { listen 143; }",
