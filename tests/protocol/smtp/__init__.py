@@ -1,0 +1,1 @@
+"""SMTP: its machines and what they are made of."""
