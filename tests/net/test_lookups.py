@@ -116,19 +116,3 @@ async def test_a_bug_reaches_who_asked_and_is_not_kept(loop: asyncio.AbstractEve
         with pytest.raises(ZeroDivisionError):
             await lookups.find("bug")
     assert source.asked["bug"] == 2
-
-
-@story
-async def test_closed_it_gives_up_and_forgets(loop: asyncio.AbstractEventLoop) -> None:
-    source = Source()
-    lookups = Lookups(loop, source)
-    await lookups.find("a")
-    source.gate.clear()
-    waiting = loop.create_task(lookups.find("b"))
-    await until(lambda: source.asked["b"])
-    lookups.close()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    source.gate.set()
-    await lookups.find("a")
-    assert source.asked["a"] == 2

@@ -361,18 +361,6 @@ async def test_name_servers_take_turns(loop: asyncio.AbstractEventLoop) -> None:
         assert {len(one.asked), len(other.asked)} == {3, 6}  # the names of one, the addresses of the other
 
 
-@story
-async def test_closed_it_gives_up(loop: asyncio.AbstractEventLoop) -> None:
-    with DnsServer(lambda _: None) as server:
-        found = resolver(loop, server)
-        waiting = loop.create_task(host_of(found, IPV4))
-        while not server.questions:
-            await asyncio.sleep(0.002)
-        found.close()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-
-
 def test_nothing_of_it_is_loaded_until_a_resolver_is_made() -> None:
     code = (
         "import sys, gatepost.worker.process, gatepost.assembly as a; a.groups(); print('pycares' in sys.modules)"

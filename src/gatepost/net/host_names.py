@@ -8,6 +8,10 @@ holds exactly the bytes that one sees.
 import re
 import socket
 
+# What is said instead of a name: no host name can be one of them.
+UNAVAILABLE = b"[UNAVAILABLE]"  # the client has none, or nobody is asked
+TEMPORARILY = b"[TEMPUNAVAIL]"  # that could not be found out now
+
 # What may reach an authentication service and XCLIENT. 253 characters are what fits the 255 bytes on the wire.
 _HOST_NAME = re.compile(rb"[A-Za-z0-9.-]{1,253}")
 _ESCAPE = re.compile(rb"\\([0-9]{3}|.)", re.DOTALL)

@@ -14,7 +14,7 @@ MAX_ENTRIES = 4096  # per kind of question, server settings and worker; some meg
 
 
 class Lookups(Generic[K, V]):
-    """Answers by question. Owns the tasks of questions under way until ``close``.
+    """Answers by question. Owns the tasks of questions under way.
 
     ``fetch`` finds the answer to a question and for how many seconds it may be kept (0: not at all). It must come
     to an end by itself: whoever waits for it may have gone.
@@ -50,16 +50,9 @@ class Lookups(Generic[K, V]):
         try:
             value, seconds = await self._fetch(key)
         finally:
-            self._open.pop(key, None)
+            del self._open[key]
         if seconds > 0:
             while len(self._known) >= self._max_entries:
                 del self._known[next(iter(self._known))]
             self._known[key] = (self._loop.time() + seconds, value)
         return value
-
-    def close(self) -> None:
-        """Give up what is under way and forget what is known."""
-        for task in self._open.values():
-            task.cancel()
-        self._open.clear()
-        self._known.clear()

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from gatepost.address import Address
 from gatepost.log import Level, SessionLog, quoted
 
-from .host_names import is_host_name, packed, raw, reverse_name
+from .host_names import TEMPORARILY, UNAVAILABLE, is_host_name, packed, raw, reverse_name
 from .inquiry import AAAA, NOT_FOUND, PTR, A, Answer, Failure, Inquiry
 from .lookups import Lookups
 from .name_servers import NameServers
-
-UNAVAILABLE = b"[UNAVAILABLE]"
-TEMPORARILY = b"[TEMPUNAVAIL]"
 
 MAX_KEPT_SECONDS = 86400  # a day; what a name server says beyond is a mistake or meant to stay in our memory
 MAX_KEPT_ADDRESSES = 16  # of one name; a longer list is used and not kept, so that the cache stays small
@@ -73,11 +70,6 @@ class Resolver:
             return UNAVAILABLE
         log.write(Level.ERROR, f'"{name.decode()}" could not be resolved ({failure})')
         return _word(failure)
-
-    def close(self) -> None:
-        """Give up what is under way."""
-        self._names.close()
-        self._addresses.close()
 
     async def _find_name(self, client: bytes) -> tuple[bytes | Failure, float]:
         """The first name, in lower case."""

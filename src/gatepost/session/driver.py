@@ -22,6 +22,7 @@ from gatepost.auth.message import Accepted, Refused, Request
 from gatepost.errors import AuthError, TlsError
 from gatepost.log import Level, SessionLog, quoted
 from gatepost.net.deadlines import Deadline
+from gatepost.net.host_names import UNAVAILABLE
 from gatepost.net.relay import Relay
 from gatepost.net.stream import Stream, StreamError
 from gatepost.protocol.events import (
@@ -46,7 +47,7 @@ from .endpoint import Endpoint, Host
 from .login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
 
 READ_BYTES = 16384  # one TLS record; commands are far shorter
-UNRESOLVED = b"[UNAVAILABLE]"  # the client's name where there is nobody to ask, as in nginx
+GREETING = "sending client greeting line"  # what we do until the client may speak
 
 _TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
 
@@ -131,7 +132,7 @@ class Session:
             self._log.action = "SSL handshaking"
             self._deadline.set(endpoint.timeout)
             await self._handshake()
-        self._log.action = "sending client greeting line"
+        self._log.action = GREETING
         self._machine = machine = endpoint.service.client(tls=endpoint.ssl, address=self._address)
         self._deadline.set(endpoint.timeout)
         goes_on = await self._perform(machine.start())
@@ -202,7 +203,7 @@ class Session:
                 todo.extend(self._machine.tell(TlsReady()))
             elif isinstance(effect, ResolveClient):
                 assert self._machine is not None
-                todo.extend(self._machine.tell(ClientNamed(UNRESOLVED)))
+                todo.extend(self._machine.tell(ClientNamed(await self._client_host())))
             elif isinstance(effect, Wake):
                 self._log.action = effect.action
                 self._deadline.clear()
@@ -212,6 +213,17 @@ class Session:
         if out:
             await stream.write(b"".join(out))
         return True
+
+    async def _client_host(self) -> bytes:
+        """The client's name in DNS. ``timeout`` begins when it is known: looking it up has limits of its own."""
+        resolver = self._endpoint.resolver
+        if resolver is None:
+            return UNAVAILABLE
+        self._deadline.clear()
+        host = await resolver.client_host(self._address, self._log)
+        self._log.action = GREETING
+        self._deadline.set(self._endpoint.timeout)
+        return host
 
     async def _finish(self, words: bytes = b"") -> None:
         self._deadline.set(self._endpoint.timeout)

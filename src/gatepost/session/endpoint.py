@@ -12,6 +12,8 @@ from gatepost.protocol.machine import Protocol, Service
 from gatepost.tls.context import Context
 
 if TYPE_CHECKING:
+    from gatepost.net.resolver import Resolver
+
     from .driver import Session
 
 
@@ -25,6 +27,7 @@ class Endpoint:
     service: Service
     authenticator: Authenticator
     context: Context | None  # None: this server never speaks TLS
+    resolver: "Resolver | None"  # None: clients are not looked up
     log: Log
     timeout: float
     proxy_timeout: float

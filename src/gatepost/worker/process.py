@@ -12,17 +12,20 @@ import gc
 import os
 import signal
 import socket
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from gatepost.address import Address
 from gatepost.auth import authenticator
+from gatepost.config.build import Server
 from gatepost.errors import ConfigError
 from gatepost.log import Level
 from gatepost.net.bind_plan import Route
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.listener import Listener
 from gatepost.net.relay import Shared
+from gatepost.net.settings import ResolverSettings
 from gatepost.protocol import protocol_of
 from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
@@ -33,6 +36,9 @@ from .drain import drain
 from .heritage import Heritage
 from .privileges import settle
 from .settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from gatepost.net.resolver import Resolver
 
 FATAL_STATUS = 2  # tells the master that another try would end the same way
 ACCEPT_PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
@@ -76,6 +82,7 @@ class Worker:
         wheel = Deadlines(loop)
         self._host = Host(loop, wheel, Shared(loop, wheel))
         self._endpoints: dict[Route, Endpoint] = {}
+        self._resolvers: dict[ResolverSettings, Resolver] = {}
         self._numbers = 0
         self._limit = heritage.configuration[WorkerSettings].worker_connections - len(heritage.listeners)
         self._crowded_at = -1.0
@@ -126,11 +133,24 @@ class Worker:
             service=protocol.serve(server),
             authenticator=authenticator(server, protocol),
             context=heritage.contexts[route.server],
+            resolver=self._resolver(server),
             log=heritage.logs[route.server],
             timeout=settings.timeout,
             proxy_timeout=settings.proxy_timeout,
             pass_error_message=settings.proxy_pass_error_message,
         )
+
+    def _resolver(self, server: Server) -> "Resolver | None":
+        """The one of all servers with the same settings: what it has learnt serves them all."""
+        settings = server[ResolverSettings]
+        if settings.resolver is None:
+            return None
+        # Loaded only where it is configured: the library costs every worker memory, and every start time.
+        from gatepost.net.resolver import Resolver
+
+        if settings not in self._resolvers:
+            self._resolvers[settings] = Resolver(self._loop, settings.resolver, settings.resolver_timeout)
+        return self._resolvers[settings]
 
     # Signals
 
