@@ -125,7 +125,8 @@ def _bind_unix(sock: socket.socket, path: str) -> None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE or not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Without waiting: a busy owner's queue may be full, and that tells enough.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
             if probe.connect_ex(path) != errno.ECONNREFUSED:
                 raise
         os.unlink(path)

@@ -1,0 +1,199 @@
+"""Listening sockets on loopback and in the file system."""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gatepost.address import Address, unix
+from gatepost.config.listen import Listen
+from gatepost.errors import ConfigError, Where
+from gatepost.net import listener as module
+from gatepost.net.bind_plan import Bind, Route
+from gatepost.net.listener import BIND_TRIES, Listener, open_all
+
+WHERE = Where("mail.conf", 7)
+
+
+def bind(address: Address, **options: object) -> Bind:
+    listen = Listen((address,), WHERE, **options)  # type: ignore[arg-type]
+    return Bind(address, listen, Route(0, listen, address), {})
+
+
+def tcp(port: int = 0, **options: object) -> Bind:
+    return bind(Address(socket.AF_INET, "127.0.0.1", port), **options)
+
+
+@contextlib.contextmanager
+def opened(*binds: Bind) -> Iterator[tuple[Listener, ...]]:
+    listeners = open_all(binds, pytest.fail)
+    yield listeners
+    for listener in listeners:
+        listener.remove()
+
+
+def refusal(*binds: Bind) -> tuple[str, list[str]]:
+    """The error, and what was noticed before it."""
+    notices: list[str] = []
+    with pytest.raises(ConfigError) as caught:
+        open_all(binds, notices.append)
+    return str(caught.value), notices
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BIND_PAUSE_SECONDS", 0.0)
+
+
+def test_accepts_without_waiting_and_without_delaying_small_segments() -> None:
+    with opened(tcp()) as (listener,):
+        assert not listener.socket.getblocking()
+        with pytest.raises(BlockingIOError):
+            listener.socket.accept()
+        with socket.create_connection(listener.socket.getsockname()) as client:
+            accepted, peer = listener.socket.accept()
+            with accepted:
+                assert peer == client.getsockname()
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_does_not_reach_a_program_that_is_started() -> None:
+    with opened(tcp()) as (listener,):
+        assert not listener.socket.get_inheritable()
+
+
+def test_an_ipv6_wildcard_leaves_ipv4_to_others() -> None:
+    with opened(bind(Address(socket.AF_INET6, "::1", 0))) as (listener,):
+        assert listener.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    with opened(bind(Address(socket.AF_INET6, "::", 0), ipv6only=False)) as (listener,):
+        assert not listener.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def test_buffers_and_keepalive_are_as_told() -> None:
+    with opened(tcp(rcvbuf=20480, sndbuf=30720, keepalive=(60, 0, 3)), tcp(keepalive=False), tcp()) as listeners:
+        told, off, silent = (listener.socket for listener in listeners)
+        assert told.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * 20480  # the kernel doubles it
+        assert told.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * 30720
+        assert told.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+        assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+        usual = silent.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+        assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == usual
+        assert not off.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not silent.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_multipath_serves_plain_clients_too() -> None:
+    with opened(tcp(multipath=True)) as (listener,), socket.create_connection(listener.socket.getsockname()):
+        listener.socket.accept()[0].close()
+
+
+def test_an_address_in_use_is_tried_again_and_then_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        text = f"bind() to 127.0.0.1:{port} failed (98: Address already in use)"
+        error, notices = refusal(tcp(port))
+    assert error == f"{text}, still could not bind() in mail.conf:7"
+    assert notices.count(text) == BIND_TRIES
+    assert notices.count("try again to bind() after 500ms") == BIND_TRIES - 1
+
+
+def test_an_address_that_becomes_free_is_taken() -> None:
+    other = socket.create_server(("127.0.0.1", 0))
+    port = other.getsockname()[1]
+    notices: list[str] = []
+
+    def hear(text: str) -> None:
+        notices.append(text)
+        other.close()
+
+    (listener,) = open_all((tcp(port),), hear)
+    assert listener.socket.getsockname() == ("127.0.0.1", port)
+    assert len(notices) == 2
+    listener.remove()
+
+
+def test_an_address_that_is_not_ours_is_an_error_at_once() -> None:
+    error, notices = refusal(bind(Address(socket.AF_INET, "192.0.2.1", 0)))
+    assert error == "bind() to 192.0.2.1:0 failed (99: Cannot assign requested address) in mail.conf:7"
+    assert notices == []
+
+
+def test_one_that_fails_takes_the_others_along(tmp_path: Path) -> None:
+    path = tmp_path / "first"
+    error, _ = refusal(bind(unix(str(path))), bind(Address(socket.AF_INET, "192.0.2.1", 0)))
+    assert "192.0.2.1" in error
+    assert not path.exists()
+
+
+# Unix sockets ------------------------------------------------------------------------------------
+
+
+def test_a_unix_socket_lets_all_in_and_goes_with_its_listener(tmp_path: Path) -> None:
+    path = tmp_path / "imap"
+    with opened(bind(unix(str(path)))) as (listener,):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            listener.socket.accept()[0].close()
+    assert not path.exists()
+
+
+def test_close_leaves_the_file_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "imap"
+    (listener,) = open_all((bind(unix(str(path))),), pytest.fail)
+    listener.close()
+    assert path.exists()
+    listener.remove()
+    assert path.exists()
+
+
+def test_a_file_left_over_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "imap"
+    (dead,) = open_all((bind(unix(str(path))),), pytest.fail)
+    dead.close()
+    with opened(bind(unix(str(path)))) as (listener,), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        listener.socket.accept()[0].close()
+
+
+@pytest.mark.parametrize("crowded", [False, True], ids=["idle", "crowded"])
+def test_a_socket_that_somebody_listens_on_is_left_alone(tmp_path: Path, crowded: bool) -> None:
+    path = tmp_path / "imap"
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as client:
+        other.bind(str(path))
+        other.listen(0 if crowded else 100)  # 0: there is room for one in the queue
+        if crowded:
+            client.connect(str(path))
+        error, _ = refusal(bind(unix(str(path))))
+        assert error.startswith(
+            f"bind() to unix:{path} failed (98: Address already in use), still could not bind()"
+        )
+        if not crowded:
+            client.connect(str(path))
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "datagrams"])
+def test_what_is_not_ours_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "imap"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+        if kind == "file":
+            path.write_text("precious")
+        elif kind == "directory":
+            path.mkdir()
+        else:
+            datagrams.bind(str(path))
+        error, _ = refusal(bind(unix(str(path))))
+        assert "98: Address already in use" in error
+        assert path.exists()
+
+
+def test_a_directory_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    error, notices = refusal(bind(unix(str(tmp_path / "none" / "imap"))))
+    assert f"failed ({errno.ENOENT}: {os.strerror(errno.ENOENT)})" in error
+    assert notices == []
