@@ -43,6 +43,14 @@ def quoted(data: bytes, limit: int = 1024) -> str:
     return text + "..." if len(data) > limit else text
 
 
+def _encoded(text: str) -> bytes:
+    """``text`` in UTF-8; bytes of file names that are not UTF-8 come out as they went in."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True, slots=True)
 class Sink:
     """What one ``error_log`` names: an absolute path, or None for standard error; and the least severe level."""
@@ -146,7 +154,7 @@ class Log:
         stamp = time.strftime("%Y/%m/%d %H:%M:%S")
         number = f"*{connection} " if connection else ""
         text = f"{stamp} [{level.word}] {os.getpid()}#0: {number}{message}"
-        line = text.encode("utf-8", "surrogateescape").replace(b"\n", b" ")[: MAX_LINE_BYTES - 1] + b"\n"
+        line = _encoded(text).replace(b"\n", b" ")[: MAX_LINE_BYTES - 1] + b"\n"
         for least, output in self._targets:
             if level <= least:
                 output.emit(line)

@@ -1,0 +1,247 @@
+"""The error log: lines, levels, targets, reopening, and what never gets into a line."""
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.log import MAX_LINE_BYTES, Level, Log, Output, Outputs, SessionLog, Sink, quoted
+from tests.wire import Lines
+
+STAMP = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"
+
+
+# Escaping ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"joe@example.org", "joe@example.org"),
+        (b"a b", "a b"),
+        (b"", ""),
+        (b"\r\n", r"\x0D\x0A"),
+        (b'"\\', r"\x22\x5C"),
+        (b"\x00\x1f\x7f\x80\xff", r"\x00\x1F\x7F\x80\xFF"),
+        ("ö".encode(), r"\xC3\xB6"),
+    ],
+)
+def test_quoted(data: bytes, shown: str) -> None:
+    assert quoted(data) == shown
+
+
+def test_quoted_cuts_by_bytes_of_the_original() -> None:
+    assert quoted(b"abcdef", 6) == "abcdef"
+    assert quoted(b"abcdefg", 6) == "abcdef..."
+    assert quoted(b"\n\n\n", 2) == r"\x0A\x0A..."
+    assert len(quoted(bytes(5000))) == 4 * 1024 + 3
+
+
+@given(st.binary(max_size=50), st.binary(max_size=50))
+def test_quoted_is_printable_and_keeps_texts_apart(one: bytes, other: bytes) -> None:
+    assert quoted(one).isascii()
+    assert quoted(one).isprintable()
+    assert '"' not in quoted(one)
+    assert (quoted(one) == quoted(other)) is (one == other)
+
+
+# Lines -------------------------------------------------------------------------------------------
+
+
+def test_a_line_is_as_nginx_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    log = Outputs().log([Sink(str(path), Level.DEBUG)])
+    log.write(Level.NOTICE, "start")
+    log.write(Level.INFO, "hello", 17)
+    first, second = path.read_text().splitlines()
+    assert re.fullmatch(rf"{STAMP} \[notice\] {os.getpid()}#0: start", first)
+    assert re.fullmatch(rf"{STAMP} \[info\] {os.getpid()}#0: \*17 hello", second)
+
+
+def test_a_long_line_is_cut_and_still_ends() -> None:
+    class Raw(Lines):
+        def emit(self, line: bytes) -> None:
+            self.texts.append(line.decode())
+
+    lines = Raw()
+    lines.log().write(Level.ERROR, "x" * 5000)
+    (line,) = lines.texts
+    assert len(line) == MAX_LINE_BYTES
+    assert line.endswith("x\n")
+    assert line.count("\n") == 1
+
+
+def test_a_line_break_cannot_make_two_lines() -> None:
+    lines = Lines()
+    lines.log().write(Level.ERROR, "one\n2026/01/01 00:00:00 [emerg] forged")
+    assert lines.texts == ["[error] one 2026/01/01 00:00:00 [emerg] forged"]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "é", "\x00"], ids=ascii)
+def test_no_text_makes_writing_fail(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "error.log"
+    Outputs().log([Sink(str(path), Level.DEBUG)]).write(Level.ERROR, text)
+    assert path.read_bytes().count(b"\n") == 1
+
+
+def test_bytes_of_file_names_come_through(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    Outputs().log([Sink(str(path), Level.DEBUG)]).write(Level.ERROR, os.fsdecode(b"/caf\xe9"))
+    assert b"/caf\xe9\n" in path.read_bytes()
+
+
+# Levels ------------------------------------------------------------------------------------------
+
+
+def test_each_target_takes_its_level_and_all_that_is_more_severe() -> None:
+    severe, talkative = Lines(), Lines()
+    log = Log([(Level.ERROR, severe), (Level.INFO, talkative)])
+    for level in Level:
+        log.write(level, level.word)
+    assert [text.split()[1] for text in severe.texts] == ["emerg", "alert", "crit", "error"]
+    assert [text.split()[1] for text in talkative.texts] == [
+        "emerg",
+        "alert",
+        "crit",
+        "error",
+        "warn",
+        "notice",
+        "info",
+    ]
+    assert log.threshold is Level.INFO
+    assert log.wants(Level.INFO)
+    assert not log.wants(Level.DEBUG)
+
+
+def test_a_log_without_targets_takes_nothing() -> None:
+    Log(()).write(Level.EMERG, "nobody hears")
+    assert not Log(()).wants(Level.ALERT)
+
+
+# Targets -----------------------------------------------------------------------------------------
+
+
+def test_logs_that_name_one_file_share_it(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    outputs = Outputs()
+    outputs.log([Sink(str(path), Level.ERROR)]).write(Level.ERROR, "one")
+    outputs.log([Sink(str(path), Level.INFO)]).write(Level.INFO, "two")
+    os.rename(path, tmp_path / "old.log")
+    assert outputs.reopen() == []
+    outputs.log([Sink(str(path), Level.ERROR)]).write(Level.ERROR, "three")
+    assert [line[-3:] for line in (tmp_path / "old.log").read_text().splitlines()] == ["one", "two"]
+    assert path.read_text().endswith("three\n")
+
+
+def test_a_new_file_may_be_read_by_all_and_written_by_us_alone(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    before = os.umask(0)
+    try:
+        output = Output(str(path))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert not os.get_inheritable(output.fd)
+    os.close(output.fd)
+
+
+def test_lines_are_added_to_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    path.write_text("before\n")
+    Outputs().log([Sink(str(path), Level.ERROR)]).write(Level.ERROR, "after")
+    assert path.read_text().startswith("before\n")
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "error.log"
+    with pytest.raises(FileNotFoundError) as caught:
+        Outputs().log([Sink(str(path), Level.ERROR)])
+    assert caught.value.filename == str(path)
+
+
+def test_what_cannot_be_reopened_goes_on_where_it_was(tmp_path: Path) -> None:
+    outputs = Outputs()
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    log = outputs.log([Sink(str(directory / "error.log"), Level.ERROR)])
+    directory.rename(tmp_path / "moved")
+    (error,) = outputs.reopen()
+    assert error.errno == errno.ENOENT
+    log.write(Level.ERROR, "still heard")
+    assert (tmp_path / "moved" / "error.log").read_text().endswith("still heard\n")
+
+
+def test_reopening_leaves_no_descriptor_behind(tmp_path: Path) -> None:
+    outputs = Outputs()
+    outputs.log([Sink(str(tmp_path / "error.log"), Level.ERROR), Sink(None, Level.ERROR)])
+
+    def targets() -> list[str]:
+        names = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
+        return [os.readlink(name) for name in names if os.path.exists(name)]
+
+    before = sum(str(tmp_path) in target for target in targets())
+    for _ in range(5):
+        assert outputs.reopen() == []
+    assert sum(str(tmp_path) in target for target in targets()) == before == 1
+
+
+def test_a_full_disk_ends_no_session() -> None:
+    output = Output("/dev/full")
+    output.emit(b"lost\n")
+    os.close(output.fd)
+
+
+def test_standard_error_is_a_target_too(capfd: pytest.CaptureFixture[str]) -> None:
+    Outputs().log([Sink(None, Level.ERROR)]).write(Level.ERROR, "to stderr")
+    assert capfd.readouterr().err.endswith("to stderr\n")
+
+
+# Sessions ----------------------------------------------------------------------------------------
+
+
+def session(lines: Lines, level: Level = Level.DEBUG) -> SessionLog:
+    return SessionLog(lines.log(level), 7, "192.0.2.1", "0.0.0.0:143")
+
+
+def test_the_suffix_of_a_session_grows_in_its_order() -> None:
+    lines = Lines()
+    log = session(lines)
+    log.write(Level.INFO, "client timed out")
+    log.action = "in auth state"
+    log.write(Level.INFO, "client timed out")
+    log.starttls = True
+    log.login = b"joe"
+    log.upstream = "10.0.0.5:143"
+    log.write(Level.INFO, "upstream timed out")
+    log.action = ""
+    log.write(Level.INFO, "client logged in")
+    end = 'client: 192.0.2.1 using starttls, server: 0.0.0.0:143, login: "joe", upstream: 10.0.0.5:143'
+    assert lines.texts == [
+        "[info] *7 client timed out, client: 192.0.2.1, server: 0.0.0.0:143",
+        "[info] *7 client timed out while in auth state, client: 192.0.2.1, server: 0.0.0.0:143",
+        f"[info] *7 upstream timed out while in auth state, {end}",
+        f"[info] *7 client logged in, {end}",
+    ]
+
+
+def test_a_login_name_cannot_forge_a_line() -> None:
+    lines = Lines()
+    log = session(lines)
+    log.login = b'joe", upstream: evil\r\n2026/01/01'
+    log.write(Level.INFO, "client logged in")
+    (text,) = lines.texts
+    assert text.endswith(r'login: "joe\x22, upstream: evil\x0D\x0A2026/01/01"')
+
+
+def test_what_nobody_wants_is_not_even_put_together() -> None:
+    lines = Lines()
+    log = session(lines, Level.ERROR)
+    log.login = None  # type: ignore[assignment]
+    log.client = None  # type: ignore[assignment]
+    log.write(Level.INFO, "client logged in")
+    assert lines.texts == []
