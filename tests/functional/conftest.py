@@ -9,6 +9,9 @@ import pytest
 
 from .certificates import Certificates, make_certificates
 from .dovecot import Dovecot
+from .gateway import Gateway
+from .line_client import LineClient
+from .maildrop import Door
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,17 @@ def directory(scratch: Path, request: pytest.FixtureRequest) -> Path:
     path = scratch / str(request.node.name).rpartition("/")[2].removesuffix(".py")
     path.mkdir(exist_ok=True)
     return path
+
+
+@pytest.fixture(params=["TLS", "STLS"])
+def door(gateway: Gateway, certificates: Certificates, request: pytest.FixtureRequest) -> Door:
+    """Each way into a POP3 gateway (of the story's own) whose first port has TLS and whose second has STLS."""
+    stls = request.param == "STLS"
+    return Door(gateway.ports[stls], stls, certificates)
+
+
+@pytest.fixture
+def inside(door: Door) -> Iterator[LineClient]:
+    """A client behind that door, before its login."""
+    with door.lines() as connected:
+        yield connected

@@ -21,10 +21,11 @@ log_path = {directory}/dovecot.log
 default_internal_user = {internal_user}
 default_internal_group = {internal_group}
 default_login_user = {login_user}
-protocols = imap
+protocols = imap pop3
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
+haproxy_trusted_networks = 127.0.0.1
 auth_failure_delay = 0
 auth_mechanisms = plain login
 first_valid_uid = 1
@@ -54,10 +55,30 @@ service imap-login {{
   inet_listener imaps {{
     port = 0
   }}
+  inet_listener imap_proxied {{
+    port = {proxied_port}
+    haproxy = yes
+  }}
 }}
 service imap {{
   process_limit = 100
   client_limit = 10
+  service_count = 1000
+}}
+service pop3-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  client_limit = 1000
+  inet_listener pop3 {{
+    port = {pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service pop3 {{
+  process_limit = 100
   service_count = 1000
 }}
 service anvil {{
@@ -78,10 +99,15 @@ service stats {{
 
 
 class Dovecot:
-    """One running server. ``port`` speaks IMAP in the clear; all users share ``PASSWORD``."""
+    """One running server. ``port`` speaks IMAP in the clear, ``pop3_port`` POP3; all users share ``PASSWORD``.
+
+    ``proxied_port`` speaks IMAP behind a PROXY header.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.port = claim_port()
+        self.pop3_port = claim_port()
+        self.proxied_port = claim_port()
         self._directory = directory
         self._handed_out = 0
         (directory / "mail").mkdir()
@@ -98,7 +124,13 @@ class Dovecot:
         fields = ("internal_user", "internal_group", "login_user", "mail_uid", "mail_gid")
         configuration = directory / "dovecot.conf"
         configuration.write_text(
-            _CONFIGURATION.format(directory=directory, port=self.port, **dict(zip(fields, names, strict=True)))
+            _CONFIGURATION.format(
+                directory=directory,
+                port=self.port,
+                pop3_port=self.pop3_port,
+                proxied_port=self.proxied_port,
+                **dict(zip(fields, names, strict=True)),
+            )
         )
         self._process = Process([program("dovecot"), "-F", "-c", str(configuration)], directory / "output")
         wait_until(self._greets, f"Dovecot to greet; it says {self._process.text()}")
@@ -106,12 +138,15 @@ class Dovecot:
     def _greets(self) -> bool:
         if self._process.status is not None:
             raise RuntimeError(f"Dovecot ended: {self._process.text()} {self.log()}")
-        try:
-            client = LineClient.plain(self.port)
-        except ConnectionRefusedError:
-            return False
-        with client:
-            return client.line().startswith(b"* OK")
+        for port, greeting in ((self.port, b"* OK"), (self.pop3_port, b"+OK")):
+            try:
+                client = LineClient.plain(port)
+            except ConnectionRefusedError:
+                return False
+            with client:
+                if not client.line().startswith(greeting):
+                    return False
+        return True
 
     def log(self) -> str:
         path = self._directory / "dovecot.log"

@@ -14,12 +14,12 @@ from .waiting import LIMIT_SECONDS
 BIG_BYTES = 20 * 1024 * 1024
 
 
-def big_message() -> bytes:
-    """20 MB that no layer can compress, reorder or repeat without being noticed. Made of lines, as mail is."""
+def big_message(least_bytes: int = BIG_BYTES) -> bytes:
+    """Mail that no layer can compress, reorder or repeat without being noticed. Made of lines, as mail is."""
     lines = [b"Subject: big", b""]
     size = 0
     state = b"gatepost"
-    while size < BIG_BYTES:
+    while size < least_bytes:
         block = b""
         for _ in range(512):
             state = hashlib.sha256(state).digest()
