@@ -198,3 +198,11 @@ def test_a_section_for_nginx_in_the_library_configuration_is_in_force(tmp_path: 
         f"print(opened.lib.SSL_CTX_ctrl(context, {get_min_proto_version}, 0, opened.ffi.NULL))"
     )
     assert python(script, GATEPOST_TLS=mode, OPENSSL_CONF=str(configuration)) == str(0x0304)
+
+
+def test_a_buffer_needs_no_library() -> None:
+    script = (
+        "from gatepost.tls.connection import recv_buffer; size = recv_buffer(9).size;"
+        "print(size, 'libssl' in open('/proc/self/maps').read())"
+    )
+    assert python(script) == "9 False"

@@ -19,8 +19,8 @@ from gatepost.errors import TlsError
 from gatepost.log import Level
 
 from . import errors
+from ._abi import ffi
 from ._fused import AFTER_BITS, DONE, EOF, FAILED, STALE, WANT_READ, WANT_WRITE
-from ._load import library
 from .context import Context
 from .facts import Facts, read_facts
 from .handover import Handover, read_handover
@@ -44,8 +44,7 @@ class RecvBuffer:
 
 
 def recv_buffer(size: int) -> RecvBuffer:
-    """A buffer of ``size`` bytes."""
-    ffi = library().ffi
+    """A buffer of ``size`` bytes. Needs no library: a relay without TLS has one too."""
     data = ffi.new("char[]", size)
     return RecvBuffer(data, memoryview(ffi.buffer(data)))
 
