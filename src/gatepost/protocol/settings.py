@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gatepost.config.build import Server
 from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive
-from gatepost.config.kinds import NUMBER, size_bytes, to_bytes
+from gatepost.config.kinds import NUMBER, STRINGS, size_bytes
 from gatepost.errors import ConfigError
 
 from . import protocol_of, protocols
@@ -36,9 +36,9 @@ def _proxy_buffer(words: Sequence[str], scene: Scene) -> int:
     return size
 
 
-def _capabilities(words: Sequence[str], _scene: Scene) -> tuple[bytes, ...]:
+def _capabilities(words: Sequence[str], scene: Scene) -> tuple[bytes, ...]:
     """As they are written, but for what would break out of its line in the answer."""
-    found = tuple(to_bytes(word) for word in words)
+    found = STRINGS.parse(words, scene)
     for word in found:
         if set(word) & set(b"\r\n\0"):
             raise ConfigError(f"control character in capability {word.decode('ascii', 'backslashreplace')!a}")
