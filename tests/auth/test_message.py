@@ -22,6 +22,7 @@ from gatepost.auth.message import (
 )
 from gatepost.auth.response import Answer, Reader
 from gatepost.errors import AuthError
+from gatepost.net.proxy_protocol import Proxied
 from gatepost.protocol.events import Account
 from gatepost.sasl.mechanism import Credentials
 from gatepost.tls.facts import Facts
@@ -86,6 +87,29 @@ def test_smtp_without_authentication_over_tls_with_a_header_of_the_operator() ->
         b"X-Auth-Key: secret\r\n"
         b"\r\n"
     )
+
+
+def test_what_a_proxy_recorded() -> None:
+    request = Request(
+        PLAIN,
+        "smtp",
+        1,
+        "192.0.2.1",
+        Facts(b"TLSv1.3", b"X"),
+        b"[UNAVAILABLE]",
+        ((b"Auth-SMTP-Helo", b"me"),),
+        Proxied(b"999.1.1.1", b"1234", b"2001:db8::1", b"465"),
+    )
+    assert lines(request)[7:15] == [
+        "Client-IP: 192.0.2.1",
+        "Client-Host: [UNAVAILABLE]",
+        "Proxy-Protocol-Addr: 999.1.1.1",
+        "Proxy-Protocol-Port: 1234",
+        "Proxy-Protocol-Server-Addr: 2001:db8::1",
+        "Proxy-Protocol-Server-Port: 465",
+        "Auth-SMTP-Helo: me",
+        "Auth-SSL: on",
+    ]
 
 
 def test_the_salt_follows_the_digest() -> None:

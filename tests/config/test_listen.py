@@ -105,14 +105,17 @@ def test_without_parameters() -> None:
 
 
 def test_only_what_belongs_to_a_socket_asks_for_one() -> None:
-    assert not _listen("143", "ssl").bind
+    for word in ("ssl", "proxy_protocol"):
+        assert not _listen("143", word).bind
     for word in ("bind", "backlog=5", "rcvbuf=1", "sndbuf=1", "ipv6only=on", "so_keepalive=off", "multipath"):
         assert _listen("143", word).bind
 
 
 def test_parameters_in_any_order() -> None:
-    found = _listen("[::1]:993", "multipath", "backlog=12", "ipv6only=off", "ssl", "rcvbuf=4k", "sndbuf=1m")
+    words = ("multipath", "backlog=12", "ipv6only=off", "ssl", "rcvbuf=4k", "proxy_protocol", "sndbuf=1m")
+    found = _listen("[::1]:993", *words)
     assert found.ssl
+    assert found.proxy_protocol
     assert found.multipath
     assert not found.ipv6only
     assert (found.backlog, found.rcvbuf, found.sndbuf) == (12, 4096, 1048576)
@@ -162,7 +165,6 @@ def test_keepalive(value: str, keepalive: KeepAlive) -> None:
                 "1:1:128",
             )
         ),
-        ("proxy_protocol", 'the "proxy_protocol" parameter is not supported by this version'),
         *(
             (word, f'invalid parameter "{word}"')
             for word in ("default_server", "reuseport", "http2", "SSL", "", "backlog")

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -209,6 +210,14 @@ def test_no_header_is_waited_for_without_end(start: bytes, size: int) -> None:
 
 # Writing
 
+
+@dataclass(frozen=True)
+class Told:
+    """A TLS connection, as far as a header looks at it."""
+
+    handover: Handover
+
+
 V4 = from_literal("192.0.2.1", 1234)
 V4_ALSO = from_literal("192.0.2.2", 993)
 V6 = from_literal("2001:db8::1", 1234)
@@ -236,7 +245,7 @@ CLEAR_IPV4 = "0D0A0D0A000D0A515549540A 21 11 0013 C0000201 C0000202 04D2 03E1 03
     ],
 )
 def test_version_1(source: Address, destination: Address, line: str) -> None:
-    written = version_1(source, destination, Handover(b"TLSv1.3", b"cipher"))
+    written = version_1(source, destination, Told(Handover(b"TLSv1.3", b"cipher")))
     assert written == line.encode() + b"\r\n"
     parsed = parse(written)
     assert parsed is not None
@@ -312,7 +321,7 @@ FULL = Handover(
 
 
 def test_everything_about_tls_in_its_order() -> None:
-    found = items(version_2(V4, V4_ALSO, FULL)[16 + 12 :])
+    found = items(version_2(V4, V4_ALSO, Told(FULL))[16 + 12 :])
     assert [kind for kind, _ in found] == [0x02, 0x01, 0x20, 0x03]
     assert [value for _, value in found[:2]] == [b"mail.example.com", b"imap"]
     ssl = found[2][1]
@@ -340,7 +349,7 @@ def test_flags_and_result_of_a_client_certificate(
     has_certificate: bool, is_resumed: bool, verify: int, start: str
 ) -> None:
     tls = Handover(b"TLSv1.2", b"X", has_certificate=has_certificate, is_resumed=is_resumed, verify=verify)
-    (kind, value), _ = items(version_2(unix(""), UNIX, tls)[16:])
+    (kind, value), _ = items(version_2(unix(""), UNIX, Told(tls))[16:])
     assert kind == 0x20
     assert value[:5] == bytes.fromhex(start)
     assert items(value[5:]) == [(0x21, b"TLSv1.2"), (0x23, b"X")]
@@ -357,7 +366,7 @@ handovers = st.none() | st.builds(
 def test_what_is_written_can_be_read(
     word: str, source: Address, destination: Address, tls: Handover | None, behind: bytes
 ) -> None:
-    written = WRITERS[word](source, destination, tls)
+    written = WRITERS[word](source, destination, Told(tls) if tls else None)
     assert len(written) <= MAX_HEADER_BYTES
     parsed = parse(written + behind)
     assert parsed is not None

@@ -113,6 +113,64 @@ async def test_bytes_ahead_of_a_reset_are_read(loop: Loop) -> None:
 
 
 @story
+async def test_peeking_leaves_what_has_arrived(loop: Loop) -> None:
+    one, other = pair()
+    stream = Stream(loop, other)
+    peeking = asyncio.ensure_future(stream.peek(4))
+    await asyncio.sleep(0)
+    one.send(b"0123456789")
+    assert await peeking == b"0123"
+    assert await stream.peek(100) == b"0123456789"
+    stream.take(7)
+    assert await stream.read(100) == b"789"
+    one.shutdown(socket.SHUT_WR)
+    assert await stream.peek(100) == b""
+    assert await stream.read(100) == b""
+    stream.close()
+    one.close()
+
+
+@story
+async def test_a_reset_ends_peeking_and_taking(loop: Loop) -> None:
+    one, other = pair()
+    stream = Stream(loop, other)
+    Far(one).reset()
+    with pytest.raises(StreamError, match=r"^recv\(\) failed \(104: Connection reset by peer\)$"):
+        await stream.peek(100)
+    stream.close()
+    one, other = pair()
+    stream = Stream(loop, other)
+    Far(one).reset()
+    with pytest.raises(StreamError, match=r"^recv\(\) failed \(104: Connection reset by peer\)$"):
+        stream.take(1)
+    # The kernel tells of a reset once; nothing is there to be taken for ever.
+    with pytest.raises(StreamError, match=r"^recv\(\) failed \(104: Connection reset by peer\)$"):
+        stream.take(1)
+    stream.close()
+
+
+@story
+async def test_our_end_of_the_connection(loop: Loop) -> None:
+    one, other = pair()
+    stream = Stream(loop, other)
+    assert stream.local_address == Address(socket.AF_INET, *one.getpeername())
+    stream.close()
+    one.close()
+    left, right = socket.socketpair()
+    stream = Stream(loop, right)
+    assert stream.local_address == unix("")
+    stream.close()
+    left.close()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        left = socket.create_connection(listener.getsockname()[:2])
+        right = listener.accept()[0]
+    stream = Stream(loop, right)
+    assert stream.local_address == Address(socket.AF_INET6, "::1", left.getpeername()[1])
+    stream.close()
+    left.close()
+
+
+@story
 async def test_a_reset_under_tls_is_a_tls_error(loop: Loop) -> None:
     far, stream = await tls_pair(loop)
     far.reset()

@@ -7,6 +7,7 @@ import pytest
 from gatepost.config.build import defaults
 from gatepost.config.settings import ListenSettings
 from gatepost.log import Level, Sink
+from gatepost.net.real_ip import Trusted
 from gatepost.session.settings import SETTINGS, SessionSettings
 from tests.reading import mistake, read
 
@@ -22,6 +23,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert found == defaults(SessionSettings)
     assert (found.timeout, found.proxy_timeout) == (60.0, 86400.0)
     assert (found.proxy_pass_error_message, found.proxy, found.error_log) == (False, False, None)
+    assert (found.proxy_protocol, found.set_real_ip_from) == ("off", Trusted())
 
 
 def test_values_of_both_levels(tmp_path: Path) -> None:
@@ -33,9 +35,20 @@ def test_values_of_both_levels(tmp_path: Path) -> None:
     assert _server(tmp_path, "timeout 0;").timeout == 0
 
 
+def test_the_header_for_the_backend(tmp_path: Path) -> None:
+    found = [
+        _server(tmp_path, f"proxy_protocol {outer};", inner and f"proxy_protocol {inner};").proxy_protocol
+        for outer, inner in (("on", ""), ("V2", ""), ("v2", "off"), ("off", "On"))
+    ]
+    assert found == ["on", "v2", "off", "on"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("proxy_protocol v1;", 'invalid value "v1" in :1'),
+        ("proxy_protocol on; proxy_protocol on;", '"proxy_protocol" directive is duplicate in :1'),
+        ("set_real_ip_from;", 'invalid number of arguments in "set_real_ip_from" directive in :1'),
         ("timeout x;", '"timeout" directive invalid value in :1'),
         ("timeout 1M;", '"timeout" directive invalid value in :1'),
         ("timeout 1; timeout 2;", '"timeout" directive is duplicate in :1'),

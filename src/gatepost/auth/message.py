@@ -13,6 +13,7 @@ from typing import TypeAlias
 from gatepost.address import Address, unix
 from gatepost.errors import AuthError
 from gatepost.log import quoted
+from gatepost.net.proxy_protocol import Proxied
 from gatepost.protocol.events import Account
 from gatepost.sasl.mechanism import Credentials
 from gatepost.tls.facts import Facts
@@ -33,6 +34,7 @@ class Request:
 
     ``attempt`` counts from 1 within the session. ``client_ip`` has no port (``unix:`` for unix sockets).
     ``tls`` is None in the clear. ``extra`` are more lines, sent as they are; they must not hold CR or LF.
+    ``proxied`` is what a proxy in front has recorded, if it has.
     """
 
     credentials: Credentials
@@ -42,6 +44,7 @@ class Request:
     tls: Facts | None = None
     client_host: bytes | None = None
     extra: tuple[tuple[bytes, bytes], ...] = ()
+    proxied: Proxied | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +122,27 @@ def request_bytes(request: Request, frame: Layout) -> bytes:
     )
     if request.client_host is not None:
         parts += (b"\r\nClient-Host: ", request.client_host)
+    if request.proxied is not None:
+        parts += _proxied_lines(request.proxied)
     for name, value in request.extra:
         parts += (b"\r\n", name, b": ", value)
     if request.tls is not None:
         parts += _tls_lines(request.tls)
     parts.append(frame.tail)
     return b"".join(parts)
+
+
+def _proxied_lines(proxied: Proxied) -> tuple[bytes, ...]:
+    return (
+        b"\r\nProxy-Protocol-Addr: ",
+        proxied.source,
+        b"\r\nProxy-Protocol-Port: ",
+        proxied.source_port,
+        b"\r\nProxy-Protocol-Server-Addr: ",
+        proxied.destination,
+        b"\r\nProxy-Protocol-Server-Port: ",
+        proxied.destination_port,
+    )
 
 
 def _tls_lines(facts: Facts) -> tuple[bytes, ...]:

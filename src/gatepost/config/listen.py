@@ -227,7 +227,7 @@ def _parameter(listen: Listen, word: str) -> Listen:
     elif word == "ssl":
         return replace(listen, ssl=True)
     elif word == "proxy_protocol":
-        raise ConfigError('the "proxy_protocol" parameter is not supported by this version')
+        return replace(listen, proxy_protocol=True)
     elif word == "multipath":
         listen = replace(listen, multipath=True)
     elif word != "bind":

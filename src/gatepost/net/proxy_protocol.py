@@ -11,6 +11,7 @@ the socket, however it is cut, and leave the TLS handshake behind it where it is
 import re
 import socket
 import struct
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -144,7 +145,14 @@ def _binary(data: bytes) -> Header | None:
 # Writing
 
 
-def version_1(source: Address, destination: Address, _tls: Handover | None = None) -> bytes:
+class Encrypted(typing.Protocol):
+    """A TLS connection that can tell about itself (``tls.connection.Connection``)."""
+
+    @property
+    def handover(self) -> Handover: ...
+
+
+def version_1(source: Address, destination: Address, _tls: Encrypted | None = None) -> bytes:
     """The family is that of ``source``; ``destination`` is written as what it is, as nginx does."""
     if source.family is socket.AF_UNIX:
         return b"PROXY UNKNOWN\r\n"
@@ -153,7 +161,7 @@ def version_1(source: Address, destination: Address, _tls: Handover | None = Non
     return f"PROXY TCP{family} {_plain(source)} {_plain(destination)} {source.port} {destination.port}\r\n".encode()
 
 
-def version_2(source: Address, destination: Address, tls: Handover | None = None) -> bytes:
+def version_2(source: Address, destination: Address, tls: Encrypted | None = None) -> bytes:
     """With all that is known about the client's TLS, and a checksum."""
     if source.family is socket.AF_UNIX:
         command, family, block = _LOCAL, 0, b""
@@ -166,13 +174,13 @@ def version_2(source: Address, destination: Address, tls: Handover | None = None
             kind, ends = _IPV4, (ends[0][12:], ends[1][12:])
         family = kind << 4 | _STREAM
         block = _FORMATS[kind][1].pack(*ends, source.port, destination.port)
-    body = block + (_tls_items(tls) if tls is not None else b"")
+    body = block + (_tls_items(tls.handover) if tls is not None else b"")
     head = SIGNATURE + struct.pack("!BBH", command, family, len(body) + _CHECKSUM_BYTES) + body
     checksum = crc32c(head + _item(_CRC32C, b"\0\0\0\0"))
     return head + _item(_CRC32C, checksum.to_bytes(4, "big"))
 
 
-Writer: TypeAlias = Callable[[Address, Address, Handover | None], bytes]
+Writer: TypeAlias = Callable[[Address, Address, Encrypted | None], bytes]
 
 # By the word of the directive ``proxy_protocol``.
 WRITERS: Mapping[str, Writer] = {"on": version_1, "v2": version_2}

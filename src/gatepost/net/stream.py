@@ -15,7 +15,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from gatepost.address import Address
+from gatepost.address import Address, unix
 from gatepost.tls.connection import DONE, EOF, WANT_READ, Connection
 from gatepost.tls.context import Context
 
@@ -88,6 +88,27 @@ class Stream:
                     return got
                 await self._ready(got)
 
+    async def peek(self, limit: int) -> bytes:
+        """As ``read``, but what has arrived stays where it is. Only before TLS. Raises StreamError."""
+        while True:
+            try:
+                return self.socket.recv(limit, socket.MSG_PEEK)
+            except BlockingIOError:
+                await self._readable()
+            except OSError as error:
+                raise StreamError("recv", error.errno or errno.EIO) from error
+
+    def take(self, count: int) -> None:
+        """Throw ``count`` bytes away that a peek has shown. Raises StreamError."""
+        try:
+            while count:
+                taken = len(self.socket.recv(count))
+                if not taken:
+                    raise ConnectionResetError(errno.ECONNRESET, "")  # since the peek
+                count -= taken
+        except OSError as error:
+            raise StreamError("recv", error.errno or errno.EIO) from error
+
     async def write(self, data: bytes) -> None:
         """Hand all of ``data`` to the kernel. Raises StreamError, TlsError."""
         taken = self.try_write(data)
@@ -115,6 +136,14 @@ class Stream:
         self.tls = tls = Connection(context, self.fd)
         while (state := tls.handshake()) != DONE:
             await self._ready(state)
+
+    @property
+    def local_address(self) -> Address:
+        """Our end of the connection. A unix socket's has no path here: nobody asks for it."""
+        if self.socket.family is socket.AF_UNIX:
+            return unix("")
+        host, port = self.socket.getsockname()[:2]
+        return Address(self.socket.family, host, port)
 
     # Waiting
 

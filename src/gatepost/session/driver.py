@@ -23,6 +23,8 @@ from gatepost.errors import AuthError, TlsError
 from gatepost.log import Level, SessionLog, quoted
 from gatepost.net.deadlines import Deadline
 from gatepost.net.host_names import UNAVAILABLE
+from gatepost.net.proxy_protocol import HeaderError, Proxied
+from gatepost.net.real_ip import client_address
 from gatepost.net.relay import Relay
 from gatepost.net.stream import Stream, StreamError
 from gatepost.protocol.events import (
@@ -43,6 +45,7 @@ from gatepost.protocol.events import (
 )
 from gatepost.protocol.machine import ClientMachine
 
+from .arrival import read_proxy_header
 from .endpoint import Endpoint, Host
 from .login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
 
@@ -71,6 +74,7 @@ class Session:
         "_host",
         "_log",
         "_machine",
+        "_proxied",
         "_stream",
         "_task",
         "_upstream",
@@ -85,6 +89,7 @@ class Session:
         self._log = SessionLog(endpoint.log, number, shown, endpoint.name)
         self._stream = Stream(host.loop, sock)
         self._machine: ClientMachine | None = None
+        self._proxied: Proxied | None = None
         self._upstream: UpstreamLogin | None = None
         self._deadline = Deadline(host.wheel, self._expired)
         self._attempts = 0
@@ -105,7 +110,7 @@ class Session:
             self._log.write(Level.INFO, f"client {_TIMED_OUT}")
         except StreamError as error:
             self._log.write(Level.INFO, str(error))
-        except TlsError as error:
+        except (HeaderError, TlsError) as error:
             self._log.write(error.level, str(error))
         except Exception as error:  # noqa: BLE001 - a bug of ours must cost one session, not the worker
             last = traceback.extract_tb(error.__traceback__)[-1]
@@ -128,9 +133,14 @@ class Session:
     async def _serve(self) -> None:
         endpoint = self._endpoint
         stream = self._stream
+        if endpoint.proxied or endpoint.ssl:
+            self._deadline.set(endpoint.timeout)
+        if endpoint.proxied:
+            self._log.action = "reading PROXY protocol"
+            self._proxied = await read_proxy_header(stream)
+            self._believe(self._proxied)
         if endpoint.ssl:
             self._log.action = "SSL handshaking"
-            self._deadline.set(endpoint.timeout)
             await self._handshake()
         self._log.action = GREETING
         self._machine = machine = endpoint.service.client(tls=endpoint.ssl, address=self._address)
@@ -150,6 +160,14 @@ class Session:
                 stream.say_end()
                 return
             goes_on = await self._perform(machine.receive(data))
+
+    def _believe(self, proxied: Proxied | None) -> None:
+        """From now on the client is whom a proxy has named, if the proxy is one that is trusted."""
+        if proxied is not None and self._endpoint.trusted.covers(self._address):
+            client = client_address(proxied)
+            if client is not None:
+                self._address = client
+                self._log.client = client.host
 
     async def _read_until(self, time: float) -> bytes | None:
         """As ``read`` of the stream, but None when it is ``time`` (of the loop) and nothing has come."""
@@ -253,6 +271,7 @@ class Session:
             tls=tls.facts if tls is not None else None,
             client_host=effect.client_host,
             extra=effect.extra,
+            proxied=self._proxied,
         )
         try:
             verdict = await endpoint.authenticator.ask(request)
@@ -282,7 +301,7 @@ class Session:
         log.upstream = verdict.shown
         log.action = "connecting to upstream"
         self._upstream = login = UpstreamLogin(
-            self._host.loop, verdict.address, machine.upstream(verdict.account), log
+            self._host.loop, verdict.address, self._proxy_header(), machine.upstream(verdict.account), log
         )
         self._deadline.set(endpoint.timeout)
         words = endpoint.protocol.last_words.internal_error
@@ -309,6 +328,11 @@ class Session:
             login.close()
         await self._finish(words)
         return None
+
+    def _proxy_header(self) -> bytes:
+        """What tells the backend who the client is; empty where it is not to be told."""
+        write = self._endpoint.proxy_header
+        return b"" if write is None else write(self._address, self._stream.local_address, self._stream.tls)
 
     def _backend_refused(self, declined: Declined) -> list[Effect]:
         """With ``proxy_pass`` the backend decides, in its own words, and the client may try again."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gatepost.auth import Authenticator
 from gatepost.log import Log
 from gatepost.net.deadlines import Deadlines
+from gatepost.net.proxy_protocol import Writer
+from gatepost.net.real_ip import Trusted
 from gatepost.net.relay import Relay, Shared
 from gatepost.protocol.machine import Protocol, Service
 from gatepost.tls.context import Context
@@ -23,6 +25,7 @@ class Endpoint:
 
     name: str  # as configured: ``0.0.0.0:993``
     ssl: bool  # TLS from the first byte
+    proxied: bool  # a PROXY header from the first byte
     protocol: Protocol
     service: Service
     authenticator: Authenticator
@@ -32,6 +35,8 @@ class Endpoint:
     timeout: float
     proxy_timeout: float
     pass_error_message: bool
+    trusted: Trusted  # whose PROXY headers say who the client is
+    proxy_header: Writer | None  # of the one for the backend
 
 
 @dataclass(slots=True, eq=False)

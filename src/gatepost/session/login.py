@@ -47,15 +47,24 @@ class BackendDeclinedError(Exception):
 
 
 class UpstreamLogin:
-    """One attempt to log in at one address. Owns its connection until ``release``."""
+    """One attempt to log in at one address. Owns its connection until ``release``.
 
-    __slots__ = ("_address", "_log", "_loop", "_machine", "_stream")
+    ``header`` is sent as soon as the connection stands, before the greeting is read; empty for none.
+    """
+
+    __slots__ = ("_address", "_header", "_log", "_loop", "_machine", "_stream")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, address: Address, machine: UpstreamMachine, log: SessionLog
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        header: bytes,
+        machine: UpstreamMachine,
+        log: SessionLog,
     ) -> None:
         self._loop = loop
         self._address = address
+        self._header = header
         self._machine = machine
         self._log = log
         self._stream: Stream | None = None
@@ -67,6 +76,9 @@ class UpstreamLogin:
         """
         try:
             self._stream = stream = connect(self._loop, self._address)
+            if self._header:
+                self._log.action = "sending PROXY protocol header to upstream"
+                await stream.write(self._header)
             return await self._talk(stream)
         except StreamError as error:
             text = str(error)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from gatepost.config.directive import MAIL, SERVER, Repeat, directive
-from gatepost.config.kinds import ERROR_LOG, FLAG, TIME
+from gatepost.config.kinds import ERROR_LOG, FLAG, TIME, enum
 from gatepost.log import Sink
+from gatepost.net.real_ip import TRUSTED, Trusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,21 @@ class SessionSettings:
         doc="""Pass on the backend's words when it refuses a login, instead of an internal error.""",
     )
     proxy: bool = directive(FLAG, MAIL | SERVER, default="off", doc="""Accepted; has no effect, as in nginx.""")
+    proxy_protocol: str = directive(
+        enum("off", "on", "v2"),
+        MAIL | SERVER,
+        default="off",
+        doc="""Begin each connection to the backend with a PROXY header that names the client: ``on`` in version 1,
+        ``v2`` in version 2 with what is known about the client's TLS. The backend must expect it.""",
+    )
+    set_real_ip_from: Trusted = directive(
+        TRUSTED,
+        MAIL | SERVER,
+        default="",
+        repeat=Repeat.ADDS,
+        doc="""Proxies in front that are believed: where one of them sends a PROXY header (``listen`` with
+        ``proxy_protocol``), the client is whom the header names. ``unix:`` stands for all unix sockets.""",
+    )
     error_log: tuple[Sink, ...] | None = directive(
         ERROR_LOG,
         MAIL | SERVER,

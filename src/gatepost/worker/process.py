@@ -24,12 +24,14 @@ from gatepost.log import Level
 from gatepost.net.bind_plan import Route
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.listener import Listener
+from gatepost.net.proxy_protocol import WRITERS
 from gatepost.net.relay import Shared
 from gatepost.net.settings import ResolverSettings
 from gatepost.protocol import protocol_of
 from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
 from gatepost.session.settings import SessionSettings
+from gatepost.tls.errors import report_stale_to
 from gatepost.tls.settings import TlsSettings
 
 from .drain import drain
@@ -54,6 +56,8 @@ def serve(heritage: Heritage) -> int:
     except ConfigError as error:
         heritage.log.write(Level.EMERG, str(error))
         return FATAL_STATUS
+    heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
+    report_stale_to(lambda text: heritage.log.write(Level.ALERT, text))
     _entitle()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -129,6 +133,7 @@ class Worker:
         return Endpoint(
             name=str(route.address),
             ssl=route.listen.ssl or server[TlsSettings].ssl,
+            proxied=route.listen.proxy_protocol,
             protocol=protocol,
             service=protocol.serve(server),
             authenticator=authenticator(server, protocol),
@@ -138,6 +143,8 @@ class Worker:
             timeout=settings.timeout,
             proxy_timeout=settings.proxy_timeout,
             pass_error_message=settings.proxy_pass_error_message,
+            trusted=settings.set_real_ip_from,
+            proxy_header=WRITERS.get(settings.proxy_protocol),
         )
 
     def _resolver(self, server: Server) -> "Resolver | None":
