@@ -11,6 +11,7 @@ from typing import Any
 
 from gatepost.config.build import defaults
 from gatepost.errors import TlsError
+from gatepost.store.zones import Zones
 from gatepost.tls._load import Library
 from gatepost.tls.connection import DONE, Connection
 from gatepost.tls.context import Context, server_context
@@ -79,14 +80,16 @@ def client_context(pki: Pki, *, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     return context
 
 
-def make_context(library: Library, pki: Pki, *, alpn: bytes = b"imap", **settings: Any) -> Context:
+def make_context(
+    library: Library, pki: Pki, *, alpn: bytes = b"imap", zones: Zones | None = None, **settings: Any
+) -> Context:
     """A server's context with the RSA certificate, unless ``settings`` say otherwise. A warning fails the test."""
     values = {"ssl_certificate": (pki.rsa,), "ssl_certificate_key": (pki.rsa_key,), **settings}
 
     def unexpected(message: str) -> None:
         raise AssertionError(message)
 
-    return server_context(defaults(TlsSettings, **values), alpn=alpn, warn=unexpected, using=library)
+    return server_context(defaults(TlsSettings, **values), alpn=alpn, warn=unexpected, zones=zones, using=library)
 
 
 @contextlib.contextmanager
@@ -126,6 +129,22 @@ def connected(
     with pair(server, client, session) as (connection, peer):
         shake_hands(connection, peer)
         yield connection, peer
+
+
+def first_session(server: Context, client: ssl.SSLContext, session: ssl.SSLSession | None = None) -> Any:
+    """The session that a client has after a connection, None if it was given nothing; resumes ``session``."""
+    with connected(server, client, session) as (connection, peer):
+        connection.write(b"hello")  # behind the ticket
+        assert peer.read() == b"hello"
+        connection.shutdown()
+        return peer.tls.session
+
+
+def is_resumed(server: Context, client: ssl.SSLContext, session: ssl.SSLSession) -> bool:
+    """Whether server and client agree to resume."""
+    with connected(server, client, session) as (connection, peer):
+        assert connection.is_resumed == peer.tls.session_reused
+        return connection.is_resumed
 
 
 def refusal(connection: Connection, client: Client) -> TlsError:

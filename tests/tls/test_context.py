@@ -16,7 +16,7 @@ from gatepost.tls.context import Context, server_context
 from gatepost.tls.passwords import Passwords
 from gatepost.tls.settings import ConfCommand, Keeping, SessionCache, TlsSettings, Zone
 
-from .clients import Client, client_context, connected, make_context, pair, refusal
+from .clients import Client, client_context, connected, first_session, make_context, pair, refusal
 from .pki import PASSWORD, Pki
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -274,15 +274,6 @@ def resumption(library: Library, pki: Pki, version: ssl.TLSVersion, **settings: 
         return bool(session.has_ticket or session.id), connection.is_resumed
 
 
-def first_session(server: Context, client: ssl.SSLContext) -> ssl.SSLSession | None:
-    with connected(server, client) as (connection, peer):
-        connection.write(b"hello")  # behind the ticket
-        assert peer.read() == b"hello"
-        session: ssl.SSLSession | None = peer.tls.session
-        connection.shutdown()
-        return session
-
-
 OFF, NONE = SessionCache(Keeping.OFF), SessionCache(Keeping.NONE)
 BUILTIN, SMALL = SessionCache(Keeping.BUILTIN), SessionCache(Keeping.BUILTIN, 10)
 SHARED = SessionCache(Keeping.ZONE_ONLY, zone=Zone("SSL", 1 << 20))
@@ -297,9 +288,7 @@ def test_tickets_resume_whatever_the_cache(
 
 
 @pytest.mark.parametrize("version", [V12, V13])
-@pytest.mark.parametrize(
-    ("cache", "is_resumed"), [(OFF, False), (NONE, False), (BUILTIN, True), (SMALL, True), (SHARED, True)]
-)
+@pytest.mark.parametrize(("cache", "is_resumed"), [(OFF, False), (NONE, False), (BUILTIN, True), (SMALL, True)])
 def test_without_tickets_the_cache_decides(
     library: Library, pki: Pki, version: ssl.TLSVersion, cache: SessionCache, is_resumed: bool
 ) -> None:

@@ -147,10 +147,7 @@ def test_protocols_are_a_set_in_any_letter_case(tmp_path: Path) -> None:
     [
         ("ssl_protocols TLSv1.2 TLSv1.2;", ['duplicate value "TLSv1.2"']),
         ("ssl off;", ['the "ssl" directive is deprecated, use the "listen ... ssl" directive instead']),
-        (
-            "ssl_session_cache shared:a:1m; ssl_session_cache shared:a:1m;",
-            ['each worker keeps the sessions of "shared:a" for itself in this version'],
-        ),
+        ("ssl_session_cache shared:a:1m; ssl_session_cache shared:a:1m;", []),
         ("ssl_session_cache builtin;", []),
     ],
 )
@@ -193,3 +190,13 @@ def test_a_server_without_tls_needs_nothing(tmp_path: Path) -> None:
 def test_what_stands_in_data_is_not_shown() -> None:
     assert shown("data:-----BEGIN PRIVATE KEY-----") == "data:..."
     assert shown("/etc/key.pem") == "/etc/key.pem"
+
+
+def test_ticket_keys_are_files_with_the_place_of_their_line(tmp_path: Path) -> None:
+    assert defaults(TlsSettings).ssl_session_ticket_key == ()
+    found = settings(tmp_path, "ssl_session_ticket_key new.key; ssl_session_ticket_key /old.key;")
+    assert [path for path, _ in found.ssl_session_ticket_key] == [f"{tmp_path}/new.key", "/old.key"]
+    assert all(where is not None for _, where in found.ssl_session_ticket_key)
+    outer = "ssl_session_ticket_key /a; ssl_session_ticket_key /b;"
+    found = settings(tmp_path, "ssl_session_ticket_key /own;", outer)
+    assert [path for path, _ in found.ssl_session_ticket_key] == ["/own"]

@@ -2,15 +2,19 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from gatepost.assembly import load
 from gatepost.config.build import Configuration, Installation
 from gatepost.errors import ConfigError
 from gatepost.log import Level, Log, Outputs, Sink
+from gatepost.store.runtime import RuntimeDirectory
+from gatepost.tls.settings import TlsSettings
 from gatepost.worker.heritage import Heritage, Lifeline, make, speaks_tls, tls_contexts
 
 
@@ -67,7 +71,7 @@ def test_servers_log_where_they_say_and_else_to_the_main_log(tmp_path: Path) -> 
     )
     outputs = Outputs()
     log = log_of(outputs, tmp_path)
-    heritage = make(configuration, outputs, log, quiet)
+    heritage = make(configuration, outputs, log, quiet, RuntimeDirectory())
     assert heritage.logs[0] is log
     heritage.logs[1].write(Level.DEBUG, "mine")
     assert (tmp_path / "own.log").read_text().endswith("mine\n")
@@ -78,7 +82,7 @@ def test_servers_log_where_they_say_and_else_to_the_main_log(tmp_path: Path) -> 
 def test_listeners_accept_once_it_is_made(tmp_path: Path) -> None:
     configuration = configure(tmp_path, f"server {{ listen unix:{tmp_path}/a; protocol imap; }}")
     outputs = Outputs()
-    heritage = make(configuration, outputs, log_of(outputs, tmp_path), quiet)
+    heritage = make(configuration, outputs, log_of(outputs, tmp_path), quiet, RuntimeDirectory())
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{tmp_path}/a")
     close(heritage)
@@ -91,7 +95,7 @@ def test_a_log_that_cannot_be_opened_leaves_no_socket(tmp_path: Path) -> None:
     )
     outputs = Outputs()
     with pytest.raises(ConfigError, match=r'open\(\) ".*/none/log" failed \(2: No such file or directory\)'):
-        make(configuration, outputs, log_of(outputs, tmp_path), quiet)
+        make(configuration, outputs, log_of(outputs, tmp_path), quiet, RuntimeDirectory())
     assert not (tmp_path / "a").exists()
 
 
@@ -103,7 +107,7 @@ def test_an_address_that_cannot_be_bound_closes_the_others(tmp_path: Path) -> No
     )
     outputs = Outputs()
     with pytest.raises(ConfigError, match=r"bind\(\) to unix:.*/none/b failed \(2: No such file or directory\) in"):
-        make(configuration, outputs, log_of(outputs, tmp_path), quiet)
+        make(configuration, outputs, log_of(outputs, tmp_path), quiet, RuntimeDirectory())
     assert not (tmp_path / "a").exists()
 
 
@@ -115,3 +119,58 @@ def test_the_lifeline_breaks_when_its_last_writing_end_closes() -> None:
     lifeline.keep_worker_end()
     assert os.read(lifeline.read_fd, 1) == b""
     os.close(lifeline.read_fd)
+
+
+def test_zones_have_a_directory_and_only_they(tmp_path: Path, certificate: Path) -> None:
+    keys = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};"
+    parents = (str(tmp_path),)
+    outputs, log = Outputs(), log_of(Outputs(), tmp_path)
+    without = configure(tmp_path, f"{keys} server {{ listen unix:{tmp_path}/a ssl; protocol imap; }}")
+    runtime = RuntimeDirectory(parents)
+    close(make(without, outputs, log, quiet, runtime))
+    assert runtime.path is None
+    configuration = configure(
+        tmp_path,
+        f"""{keys} ssl_session_cache shared:SSL:1m;
+        server {{ listen unix:{tmp_path}/a ssl; protocol imap; }}
+        server {{ listen unix:{tmp_path}/b ssl; protocol pop3; }}""",
+    )
+    heritage = make(configuration, outputs, log, quiet, runtime)
+    close(heritage)
+    assert runtime.path is not None
+    assert os.listdir(runtime.path) == []  # workers make the files
+    heritage.zones.attach(pytest.fail)
+    table = heritage.zones.named("SSL", 1 << 20).table
+    assert table is not None
+    table.put(b"key", b"value", time.time() + 60)
+    # The next configuration with the same zone finds what is in it.
+    again = make(configuration, outputs, log, quiet, runtime)
+    close(again)
+    assert sorted(again.zones.files()) == sorted(os.listdir(runtime.path))
+    runtime.remove()
+    assert list(tmp_path.glob("gatepost-shared-*")) == []
+
+
+def test_passwords_are_forgotten_once_the_keys_are_open(tmp_path: Path) -> None:
+    secret = b"correct horse"
+    chain = trustme.CA().issue_cert("localhost")
+    key = serialization.load_pem_private_key(chain.private_key_pem.bytes(), None)
+    sealed = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(secret),
+    )
+    (tmp_path / "key.pem").write_bytes(sealed)
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "chain.pem").write_bytes(chain.cert_chain_pems[0].bytes())
+    (tmp_path / "passwords").write_bytes(secret + b"\n")
+    configuration = configure(
+        tmp_path,
+        f"""ssl_certificate chain.pem; ssl_certificate_key key.pem; ssl_password_file passwords;
+        server {{ listen unix:{tmp_path}/a ssl; protocol imap; }}""",
+    )
+    passwords = configuration.servers[0][TlsSettings].ssl_password_file
+    assert passwords is not None
+    assert bytes(next(iter(passwords))) == secret + b"\0"
+    assert tls_contexts(configuration, quiet)[0] is not None
+    assert bytes(next(iter(passwords))) == bytes(len(secret) + 1)

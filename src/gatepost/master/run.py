@@ -12,6 +12,7 @@ import time
 from gatepost import __version__
 from gatepost.config.build import Configuration
 from gatepost.log import Level, Log, Outputs
+from gatepost.store.runtime import RuntimeDirectory
 from gatepost.worker.heritage import Heritage, make, open_log
 from gatepost.worker.process import serve
 from gatepost.worker.settings import WorkerSettings
@@ -42,20 +43,30 @@ def run(configuration: Configuration) -> int:
     log = open_log(outputs, settings.error_log)
     for warning in configuration.warnings:
         log.write(Level.WARN, warning)
-    heritage = make(configuration, outputs, log, lambda text: log.write(Level.NOTICE, text))
+    runtime = RuntimeDirectory()
+    try:
+        status = _run(configuration, outputs, log, runtime)
+    finally:
+        runtime.remove()
+    log.write(Level.NOTICE, "exit")
+    return status
+
+
+def _run(configuration: Configuration, outputs: Outputs, log: Log, runtime: RuntimeDirectory) -> int:
+    """The exit status. Raises ConfigError."""
+    settings = configuration[MasterSettings]
+    heritage = make(configuration, outputs, log, lambda text: log.write(Level.NOTICE, text), runtime)
     if settings.daemon:
         _daemonize()
         outputs.redirect_stderr()
     pidfile.write(settings.pid)
     log.write(Level.NOTICE, f"gatepost/{__version__}")
     try:
-        status = Master(heritage).run() if settings.master_process else serve(heritage)
+        return Master(heritage).run() if settings.master_process else serve(heritage)
     finally:
         for listener in heritage.listeners:
             listener.remove()
         pidfile.remove(settings.pid)
-    log.write(Level.NOTICE, "exit")
-    return status
 
 
 def _daemonize() -> None:

@@ -11,7 +11,10 @@ with the command number, which is part of the library's ABI.
 
 import zlib
 
-FUNCTIONS = """
+from ._decl_sessions import SESSION_FUNCTIONS, SESSION_FUSED, SESSION_FUSED_SOURCE, SESSION_HOOKS
+
+FUNCTIONS = (
+    """
 typedef ... SSL;
 typedef ... SSL_CTX;
 typedef ... SSL_METHOD;
@@ -180,6 +183,8 @@ const char *SSL_CIPHER_get_name(const SSL_CIPHER *);
 const char *SSL_get_servername(const SSL *, int);
 void SSL_get0_alpn_selected(const SSL *, const unsigned char **, unsigned int *);
 """
+    + SESSION_FUNCTIONS
+)
 
 # Functions that not every supported version has: name -> parameters. In API mode they are weak symbols, so that
 # one build runs on older and on newer libraries.
@@ -190,7 +195,8 @@ OPTIONAL = {
 OPTIONAL_FUNCTIONS = "\n".join(f"{result} {name}({args});" for name, (result, args) in OPTIONAL.items())
 
 # What the fused calls answer, besides a count of bytes. _fused.py keeps the same contract in Python.
-FUSED = """
+FUSED = (
+    """
 SSL *gatepost_new(SSL_CTX *, int, int);
 void gatepost_free(SSL *);
 long long gatepost_handshake(SSL *);
@@ -202,6 +208,8 @@ int gatepost_select_alpn(SSL *, const unsigned char **, unsigned char *,
 void *gatepost_optional(const char *);
 unsigned long gatepost_declarations(void);
 """
+    + SESSION_FUSED
+)
 
 _WEAK = "\n".join(
     f"extern {result} {name}({args}) __attribute__((weak));" for name, (result, args) in OPTIONAL.items()
@@ -349,6 +357,7 @@ gatepost_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
     return SSL_TLSEXT_ERR_OK;
 }
 """
+    + SESSION_FUSED_SOURCE
     + _WEAK
     + r"""
 static void *
@@ -363,7 +372,7 @@ gatepost_optional(const char *name)
 )
 
 # Ties a compiled module to the declarations it was made from: after an update an old one is not used.
-DIGEST = zlib.crc32("".join((FUNCTIONS, FUSED, FUSED_SOURCE)).encode())
+DIGEST = zlib.crc32("".join((FUNCTIONS, FUSED, SESSION_HOOKS, FUSED_SOURCE)).encode())
 
 FUSED_SOURCE += f"""
 static unsigned long

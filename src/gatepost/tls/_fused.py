@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ._fused_sessions import lifetimes
+
 DONE = 1
 EOF = 0
 WANT_READ = -1
@@ -36,6 +38,10 @@ class Fused:
     """``new(context, fd, server) -> SSL or NULL``, ``free(ssl)``, ``handshake(ssl)``, ``read(ssl, buffer, room)``,
     ``write(ssl, data, count)``, ``shutdown(ssl)``; ``select_alpn`` is a C function pointer whose argument is the
     one protocol, its length in front.
+
+    ``admit_session(session, timeout)`` says whether a session found somewhere may still be resumed; ``ticket_made``
+    and ``ticket_opened`` are C function pointers for ``SSL_CTX_set_session_ticket_cb``, whose argument points to
+    the timeout (a long): see ``_fused_sessions``.
     """
 
     new: Callable[[Any, int, bool], Any]
@@ -45,6 +51,9 @@ class Fused:
     write: Callable[[Any, Any, int], int]
     shutdown: Callable[[Any], int]
     select_alpn: Any
+    admit_session: Callable[[Any, int], int]
+    ticket_made: Any
+    ticket_opened: Any
 
 
 def compiled(ffi: Any, lib: Any) -> Fused:
@@ -57,6 +66,9 @@ def compiled(ffi: Any, lib: Any) -> Fused:
         lib.gatepost_write,
         lib.gatepost_shutdown,
         ffi.addressof(lib, "gatepost_select_alpn"),
+        lib.gatepost_admit_session,
+        ffi.addressof(lib, "gatepost_ticket_made"),
+        ffi.addressof(lib, "gatepost_ticket_opened"),
     )
 
 
@@ -146,4 +158,4 @@ def interpreted(ffi: Any, lib: Any) -> Fused:
         )
         return _ALPN_OK if found == _NPN_NEGOTIATED else _ALPN_FATAL
 
-    return Fused(new, free, handshake, read, write, shutdown, select_alpn)
+    return Fused(new, free, handshake, read, write, shutdown, select_alpn, *lifetimes(ffi, lib))

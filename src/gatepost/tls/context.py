@@ -9,17 +9,21 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from gatepost.store.zones import SharedZone, Zones
+
+from . import _hooks
 from ._load import Library, library
 from .certificates import load_chain, load_key, path_bytes
 from .errors import config_error
-from .settings import Keeping, SessionCache, TlsSettings, shown
+from .session_cache import ZoneCache
+from .settings import Keeping, TlsSettings, shown
+from .tickets import ZoneKeys, load_keys
 
 _MAX_VERSION = 0x0304  # TLS 1.3; later versions are for later gateposts
 _NO_CERTIFICATE_COMPRESSION = 3 << 32  # SSL_OP_NO_TX_... | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, OpenSSL 3.2
 _NO_TX_COMPRESSION = 1 << 32
 _COMPRESSION_SINCE = 0x30200000
 _DIGEST_BYTES = 20  # SHA-1, the size of a session-id context and nginx's choice; not a signature
-_SESSIONS_PER_MIB = 4000  # what the documentation of shared zones promises
 
 # Versions are disabled one by one, so that the list may have holes. SSLv2 has no bit left: no library speaks it.
 _VERSION_BITS = {
@@ -49,22 +53,24 @@ def server_context(
     *,
     alpn: bytes,
     warn: Callable[[str], None],
+    zones: Zones | None = None,
     using: Library | None = None,
 ) -> Context:
     """A context for the server's side. Raises ConfigError.
 
-    ``alpn`` is the one protocol name that clients may ask for (RFC 7301); ``using`` is the library, the process's
-    if not given.
+    ``alpn`` is the one protocol name that clients may ask for (RFC 7301); ``zones`` is where
+    the session cache finds its zone; ``using`` is the library, the process's if not given.
     """
-    return _ServerContext(settings, warn, using or library()).make(alpn)
+    return _ServerContext(settings, warn, zones or Zones(), using or library()).make(alpn)
 
 
 class _ServerContext:
     """One context while it is made."""
 
-    def __init__(self, settings: TlsSettings, warn: Callable[[str], None], using: Library) -> None:
+    def __init__(self, settings: TlsSettings, warn: Callable[[str], None], zones: Zones, using: Library) -> None:
         self.settings = settings
         self.warn = warn
+        self.zones = zones
         self.library = using
         self.ffi, self.lib = using.ffi, using.lib
         self.leaves: list[Any] = []
@@ -84,8 +90,8 @@ class _ServerContext:
         self.certificate_compression()
         self.dh_parameters()
         self.groups()
-        self.session_cache()
-        self.tickets()
+        zone = self.session_cache()
+        keep += self.tickets(zone)
         self.conf_commands()
         self.lib.ERR_clear_error()
         return Context(self.library, self.context, is_server=True, keep=keep)
@@ -219,10 +225,12 @@ class _ServerContext:
 
     # Sessions
 
-    def session_cache(self) -> None:
+    def session_cache(self) -> SharedZone | None:
+        """The shared zone, if it is in use."""
         lib, cache = self.lib, self.settings.ssl_session_cache
         lib.SSL_CTX_set_timeout(self.context, self.settings.ssl_session_timeout)
         self.session_id_context()
+        zone: SharedZone | None = None
         if cache.keeping is Keeping.OFF:
             mode = lib.SSL_SESS_CACHE_OFF
         elif cache.keeping is Keeping.NONE:
@@ -234,11 +242,19 @@ class _ServerContext:
             self.control(lib.SSL_CTRL_SET_SESS_CACHE_SIZE, 1)
         else:
             mode = lib.SSL_SESS_CACHE_SERVER
-            self.control(lib.SSL_CTRL_SET_SESS_CACHE_SIZE, _sessions(cache))
+            if cache.keeping is Keeping.ZONE_ONLY:
+                mode |= lib.SSL_SESS_CACHE_NO_INTERNAL
+            self.control(lib.SSL_CTRL_SET_SESS_CACHE_SIZE, cache.builtin_sessions)
+            if cache.zone is not None:
+                zone = self.zones.named(cache.zone.name, cache.zone.size)
         self.control(lib.SSL_CTRL_SET_SESS_CACHE_MODE, mode)
+        return zone
 
     def session_id_context(self) -> None:
-        """Tie sessions to these certificates, in whatever cache or ticket they come (CVE-2014-3616)."""
+        """Tie sessions to these certificates and client CAs, in whatever cache or ticket they come.
+
+        See CVE-2014-3616.
+        """
         material = bytearray(b"MAIL")
         digest, length = self.ffi.new("unsigned char[]", _DIGEST_BYTES), self.ffi.new("unsigned int *")
         sha1 = self.lib.EVP_sha1()
@@ -246,19 +262,39 @@ class _ServerContext:
             if not self.lib.X509_digest(leaf, sha1, digest, length):
                 raise config_error(self.library, "X509_digest() failed")
             material += self.ffi.buffer(digest)
+        names = self.ffi.cast("OPENSSL_STACK *", self.lib.SSL_CTX_get_client_CA_list(self.context))
+        for position in range(self.lib.OPENSSL_sk_num(names) if names else 0):
+            name = self.ffi.cast("X509_NAME *", self.lib.OPENSSL_sk_value(names, position))
+            if not self.lib.X509_NAME_digest(name, sha1, digest, length):
+                raise config_error(self.library, "X509_NAME_digest() failed")
+            material += self.ffi.buffer(digest)
         if not self.lib.EVP_Digest(
             self.ffi.from_buffer(material), len(material), digest, length, sha1, self.ffi.NULL
         ) or not self.lib.SSL_CTX_set_session_id_context(self.context, digest, _DIGEST_BYTES):
             raise config_error(self.library, "SSL_CTX_set_session_id_context() failed")
 
-    def tickets(self) -> None:
-        settings = self.settings
+    def tickets(self, zone: SharedZone | None) -> tuple[Any, ...]:
+        """What must stay alive: the lifetime and the keys."""
+        settings, lib = self.settings, self.lib
         kept = settings.ssl_session_cache.keeping not in (Keeping.OFF, Keeping.NONE)
         if not settings.ssl_session_tickets:
-            self.lib.SSL_CTX_set_options(self.context, self.lib.SSL_OP_NO_TICKET)
+            lib.SSL_CTX_set_options(self.context, lib.SSL_OP_NO_TICKET)
         # The library's default is two in each full TLS 1.3 handshake, for browsers that open two connections at
         # once; one costs less. Without tickets they are names of cached sessions: no cache, no name.
-        self.lib.SSL_CTX_set_num_tickets(self.context, 1 if settings.ssl_session_tickets or kept else 0)
+        lib.SSL_CTX_set_num_tickets(self.context, 1 if settings.ssl_session_tickets or kept else 0)
+        timeout = self.ffi.new("long *", settings.ssl_session_timeout)
+        fused = self.library.fused
+        lib.SSL_CTX_set_session_ticket_cb(self.context, fused.ticket_made, fused.ticket_opened, timeout)
+        hooks = _hooks.Hooks()
+        if zone is not None:
+            hooks.cache = ZoneCache(self.library, zone, settings.ssl_session_timeout)
+        if settings.ssl_session_ticket_key:
+            hooks.keys = load_keys(self.library, settings.ssl_session_ticket_key)
+        elif zone is not None:
+            hooks.keys = ZoneKeys(self.library, zone, settings.ssl_session_timeout)
+        # Without either the library has made keys with the context: before workers are forked, so they agree.
+        _hooks.install(self.library, self.context, hooks)
+        return timeout, hooks
 
     def conf_commands(self) -> None:
         commands = self.settings.ssl_conf_command
@@ -283,10 +319,3 @@ class _ServerContext:
                 raise config_error(self.library, f'SSL_CONF_cmd("{command.name}", "{value}") failed')
         if lib.SSL_CONF_CTX_finish(parser) != 1:
             raise config_error(self.library, "SSL_CONF_finish() failed")
-
-
-def _sessions(cache: SessionCache) -> int:
-    """How many sessions the library's own cache may hold; 0 means no limit."""
-    if cache.keeping is Keeping.ZONE_ONLY and cache.zone is not None:
-        return cache.zone.size * _SESSIONS_PER_MIB // (1024 * 1024)
-    return cache.builtin_sessions

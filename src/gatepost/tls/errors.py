@@ -212,6 +212,11 @@ def report_stale_to(listener: Callable[[str], None]) -> None:
     _stale_listener = listener
 
 
+def report(text: str) -> None:
+    """Tell the same listener of another thing that only a mistake of ours brings about."""
+    _stale_listener(text)
+
+
 def discard_stale(library: Library) -> None:
     """Empty the queue of what others left, or a later "try again" would be taken for a failure."""
     raw = (b"ignoring stale global SSL error" + _queue_text(drain(library)))[:MAX_TEXT_BYTES]

@@ -13,6 +13,7 @@ from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directi
 from gatepost.config.kinds import DATA_FILES, FLAG, PATH_CONF, SECONDS, STRING, enum, number, size_bytes, words
 from gatepost.config.settings import ListenSettings
 from gatepost.errors import ConfigError, Where
+from gatepost.store.declare import declare_zone
 
 from .passwords import Passwords, read_passwords
 
@@ -86,15 +87,8 @@ def _zone(word: str, rest: str, scene: Scene) -> Zone:
         raise ConfigError(f'invalid session cache "{word}"')
     if size < _LEAST_ZONE_PAGES * mmap.PAGESIZE:
         raise ConfigError(f'session cache "{word}" is too small')
-    zone = Zone(name, size)
-    for claim in scene.claimed:
-        if isinstance(claim, Zone) and claim.name == name and claim.size != size:
-            raise ConfigError(
-                f'the size {size} of shared memory zone "{name}" conflicts with already declared size {claim.size}'
-            )
-    if scene.claim(zone):
-        scene.warn(f'each worker keeps the sessions of "shared:{name}" for itself in this version')
-    return zone
+    declare_zone(scene, name, size, "tls sessions")
+    return Zone(name, size)
 
 
 def _later_wins(first: SessionCache, second: SessionCache, _scene: Scene) -> SessionCache:
@@ -112,6 +106,10 @@ def _conf_command(given: Sequence[str], scene: Scene) -> tuple[ConfCommand, ...]
     return (ConfCommand(given[0], given[1], scene.directory),) if given else ()
 
 
+def _ticket_key(given: Sequence[str], scene: Scene) -> tuple[tuple[str, Where | None], ...]:
+    return ((PATH_CONF.parse(given, scene), scene.where),) if given else ()
+
+
 def _password_file(given: Sequence[str], scene: Scene) -> Passwords:
     return read_passwords(PATH_CONF.parse(given, scene))
 
@@ -126,6 +124,7 @@ SESSION_CACHE = Kind(
     "off | none | [builtin[:size]] [shared:name:size]", (1, 2), _session_cache, _later_wins, _inherited
 )
 CONF_COMMANDS = Kind("name value", (2, 2), _conf_command)
+TICKET_KEYS = Kind("file", (1, 1), _ticket_key)  # path, place of the directive
 PASSWORD_FILE = Kind("file", (1, 1), _password_file)
 DEPRECATED_FLAG = Kind("on | off", (1, 1), _deprecated_flag)
 
@@ -209,7 +208,8 @@ class TlsSettings:
         default="none",
         repeat=Repeat.ADDS,
         doc="""Where sessions are kept for clients without tickets. ``off`` tells clients that nothing is resumed,
-        ``none`` does not tell them, ``builtin`` keeps sessions in each worker.""",
+        ``none`` does not tell them, ``builtin`` keeps sessions in each worker, ``shared`` in a zone for all workers
+        and servers that name it: about 4000 in each megabyte, the oldest make room.""",
     )
     ssl_session_tickets: bool = directive(
         FLAG,
@@ -217,11 +217,20 @@ class TlsSettings:
         default="on",
         doc="""Let clients keep their session themselves, encrypted for us (RFC 5077, RFC 8446 section 4.6.1).""",
     )
+    ssl_session_ticket_key: tuple[tuple[str, Where | None], ...] = directive(
+        TICKET_KEYS,
+        MAIL | SERVER,
+        default="",
+        repeat=Repeat.ADDS,
+        doc="""File with 48 or 80 random bytes that encrypt session tickets. The first encrypts, those behind it
+        only decrypt, so that keys can be exchanged. Without one, keys are made at start; with a shared session
+        cache all workers make new ones each ``ssl_session_timeout``.""",
+    )
     ssl_session_timeout: int = directive(
         SECONDS,
         MAIL | SERVER,
         default="5m",
-        doc="""How long a session can be resumed.""",
+        doc="""How long after its full handshake a session can be resumed, in whole seconds.""",
     )
     ssl_conf_command: tuple[ConfCommand, ...] = directive(
         CONF_COMMANDS,

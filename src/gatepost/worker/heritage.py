@@ -15,8 +15,12 @@ from gatepost.net.bind_plan import plan
 from gatepost.net.listener import Listener, open_all
 from gatepost.protocol import protocol_of
 from gatepost.session.settings import SessionSettings
+from gatepost.store.runtime import RuntimeDirectory
+from gatepost.store.zones import Zones
 from gatepost.tls.context import Context, server_context
 from gatepost.tls.settings import TlsSettings
+
+from .settings import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +41,10 @@ class Lifeline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heritage:
-    """What a worker is born with. ``contexts`` and ``logs`` are by the index of their server."""
+    """What a worker is born with. ``contexts`` and ``logs`` are by the index of their server.
+
+    ``zones`` are attached by each worker for itself.
+    """
 
     configuration: Configuration
     listeners: tuple[Listener, ...]
@@ -46,12 +53,32 @@ class Heritage:
     log: Log
     logs: tuple[Log, ...]
     lifeline: Lifeline
+    zones: Zones
 
 
-def tls_contexts(configuration: Configuration, warn: Callable[[str], None]) -> tuple[Context | None, ...]:
-    """A TLS context for each server that may speak TLS, None for the others. Raises ConfigError."""
+def tls_contexts(
+    configuration: Configuration, warn: Callable[[str], None], zones: Zones | None = None
+) -> tuple[Context | None, ...]:
+    """A TLS context for each server that may speak TLS, None for the others. Raises ConfigError.
+
+    The zones that they use are added to ``zones``.
+    """
+    zones = Zones() if zones is None else zones
+    try:
+        return _contexts(configuration, warn, zones)
+    finally:
+        # The keys are open, or never will be: nobody who reads our memory should find what opened them.
+        for server in configuration.servers:
+            passwords = server[TlsSettings].ssl_password_file
+            if passwords is not None:
+                passwords.wipe()
+
+
+def _contexts(
+    configuration: Configuration, warn: Callable[[str], None], zones: Zones
+) -> tuple[Context | None, ...]:
     return tuple(
-        server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn)
+        server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn, zones=zones)
         if speaks_tls(server)
         else None
         for server in configuration.servers
@@ -63,18 +90,29 @@ def speaks_tls(server: Server) -> bool:
     return server[TlsSettings].demanded_by(server) is not None
 
 
-def make(configuration: Configuration, outputs: Outputs, log: Log, notice: Callable[[str], None]) -> Heritage:
+def make(
+    configuration: Configuration,
+    outputs: Outputs,
+    log: Log,
+    notice: Callable[[str], None],
+    runtime: RuntimeDirectory | None = None,
+) -> Heritage:
     """Load certificates, open logs, bind listeners. Raises ConfigError; no socket is left open then.
 
-    ``log`` is the main log; servers with an ``error_log`` of their own get their own.
+    ``log`` is the main log; servers with an ``error_log`` of their own get their own. ``runtime`` is the caller's,
+    made if there are zones; zones that were in it before keep what they hold. Without one, the next master removes
+    what is made here.
     """
-    contexts = tls_contexts(configuration, notice)
+    zones = Zones()
+    contexts = tls_contexts(configuration, notice, zones)
     logs = tuple(
         open_log(outputs, sinks) if (sinks := server[SessionSettings].error_log) else log
         for server in configuration.servers
     )
+    user = configuration[WorkerSettings].user
+    zones.prepare(runtime or RuntimeDirectory(), user.uid if user is not None else None)
     listeners = open_all(plan(configuration.servers), notice)
-    return Heritage(configuration, listeners, contexts, outputs, log, logs, Lifeline.make())
+    return Heritage(configuration, listeners, contexts, outputs, log, logs, Lifeline.make(), zones)
 
 
 def open_log(outputs: Outputs, sinks: Sequence[Sink]) -> Log:

@@ -1,0 +1,1 @@
+"""What workers share: small tables with expiry, bounded, in one runtime directory."""

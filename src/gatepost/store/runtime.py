@@ -1,0 +1,128 @@
+"""The runtime directory: files that the processes of one daemon share, gone when it ends.
+
+Theory of operation. Only the workers' user can enter it, and its name cannot be guessed before it exists. Every
+process of the daemon holds a lock on it, inherited from the master. When all are gone without having tidied up, the
+lock is free, and the next master removes what they left.
+"""
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+
+from gatepost.errors import ConfigError
+
+PREFIX = "gatepost-shared-"
+# Memory where there is some: what is shared is worth nothing after a restart of the machine.
+PARENTS = ("/dev/shm", "/run", "/tmp")
+_TRIES = 5  # a master that starts at the same moment may take the new directory for a stale one
+
+
+class RuntimeDirectory:
+    """A directory that is made when it is first needed. The master's; workers only use what is in it."""
+
+    __slots__ = ("_lock_fd", "_parents", "_path")
+
+    def __init__(self, parents: Sequence[str] = PARENTS) -> None:
+        self._parents = parents
+        self._path: str | None = None
+        self._lock_fd = -1
+
+    def make(self, owner: int | None, space: int) -> None:
+        """Make it, unless it is there, in the first parent that has ``space`` bytes free, else in any.
+
+        Removes what dead masters left. ``owner`` is the user id of the workers, None for our own; only root can
+        give it away. Raises ConfigError.
+        """
+        if self._path is not None:
+            return
+        problem: OSError | None = None
+        for parent in sorted(self._parents, key=lambda parent: _free_bytes(parent) < space):
+            try:
+                remove_stale(parent)
+                self._make_in(parent, owner)
+            except OSError as error:
+                problem = problem or error
+            else:
+                return
+        said = f" ({problem.errno}: {problem.strerror})" if problem else ""
+        raise ConfigError(f"mkdir() of a runtime directory in {', '.join(self._parents)} failed{said}")
+
+    def _make_in(self, parent: str, owner: int | None) -> None:
+        """Raises OSError."""
+        for _ in range(_TRIES):
+            path = tempfile.mkdtemp(prefix=PREFIX, dir=parent)  # mode 0700
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                continue
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.path.exists(path):
+                if owner is not None and os.geteuid() == 0:
+                    os.chown(fd, owner, -1)
+                self._path, self._lock_fd = path, fd
+                return
+            os.close(fd)
+        raise FileExistsError(17, "it is removed again and again", parent)
+
+    def file(self, name: str) -> str:
+        """The path of a file in it. It must have been made."""
+        assert self._path is not None
+        return os.path.join(self._path, name)
+
+    @property
+    def path(self) -> str | None:
+        """None until it is made."""
+        return self._path
+
+    def prune(self, keep: Iterable[str]) -> None:
+        """Remove all files but those named. Who has one open goes on using it."""
+        if self._path is not None:
+            kept = frozenset(keep)
+            for name in os.listdir(self._path):
+                if name not in kept:
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(self._path, name))
+
+    def remove(self) -> None:
+        """With everything in it, at an orderly end. Idempotent."""
+        path, self._path = self._path, None
+        if path is not None:
+            _empty(self._lock_fd, path)
+            os.close(self._lock_fd)
+
+
+def remove_stale(parent: str) -> None:
+    """Remove the runtime directories below ``parent`` that no process has locked, as far as we may."""
+    for entry in os.scandir(parent):
+        if not entry.name.startswith(PREFIX):
+            continue
+        try:
+            fd = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # of another user, or no directory
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _empty(fd, entry.path)
+        except OSError:
+            continue  # in use
+        finally:
+            os.close(fd)
+
+
+def _empty(fd: int, path: str) -> None:
+    """Remove the directory and the files in it. It has no directories inside; one that somebody made stays."""
+    for name in os.listdir(fd):
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=fd)
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+
+
+def _free_bytes(parent: str) -> int:
+    try:
+        found = os.statvfs(parent)
+    except OSError:
+        return -1
+    return found.f_bavail * found.f_frsize
