@@ -10,8 +10,10 @@ import pytest
 from .certificates import Certificates, make_certificates
 from .dovecot import Dovecot
 from .gateway import Gateway
+from .letters import Backend
 from .line_client import LineClient
 from .maildrop import Door
+from .postfix import make_backend
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,15 @@ def dovecot(scratch: Path) -> Iterator[Dovecot]:
     directory = scratch / "dovecot"
     directory.mkdir()
     server = Dovecot(directory)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def smtp_backend(scratch: Path, dovecot: Dovecot) -> Iterator[Backend]:
+    directory = scratch / "postfix"
+    directory.mkdir()
+    server = make_backend(directory, dovecot)
     yield server
     server.stop()
 

@@ -91,6 +91,10 @@ service anvil {{
 }}
 service auth {{
   client_limit = 3000
+  # For an SMTP server that lets Dovecot check its passwords.
+  unix_listener {directory}/sasl {{
+    mode = 0666
+  }}
 }}
 service stats {{
   client_limit = 2000
@@ -109,6 +113,7 @@ class Dovecot:
         self.pop3_port = claim_port()
         self.proxied_port = claim_port()
         self._directory = directory
+        self.sasl = directory / "sasl"
         self._handed_out = 0
         (directory / "mail").mkdir()
         users = "".join(f"user{number}:{{PLAIN}}{PASSWORD}\n" for number in range(_USERS))

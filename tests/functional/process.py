@@ -18,7 +18,8 @@ def program(name: str) -> str:
     """The full path of a program. Raises RuntimeError with the Debian package that brings it."""
     found = shutil.which(name, path=_PATH)
     if found is None:
-        package = {"dovecot": "dovecot-imapd dovecot-pop3d"}.get(name, name)
+        packages = {"dovecot": "dovecot-imapd dovecot-pop3d", "swaks": "swaks libnet-ssleay-perl"}
+        package = packages.get(name, name)
         raise RuntimeError(f"the functional tests need {name}: apt-get install {package}")
     return found
 

@@ -51,7 +51,8 @@ class SmtpSettings:
         MAIL | SERVER,
         default="on",
         doc="""Whether the server behind is told the client's address, name and login with XCLIENT. It must allow
-        that to gatepost's address, and to nobody else.""",
+        that to gatepost's address, and to nobody else; with ``off`` not even to gatepost's, because clients that
+        have logged in talk to it from there.""",
     )
     proxy_smtp_auth: bool = directive(
         FLAG,
