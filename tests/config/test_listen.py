@@ -121,6 +121,17 @@ def test_parameters_in_any_order() -> None:
     assert (found.backlog, found.rcvbuf, found.sndbuf) == (12, 4096, 1048576)
 
 
+def test_multipath_where_the_kernel_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    scene = Scene("listen", HERE, "/", "/", warnings.append)
+    # The kernel knows no protocol of this number either.
+    monkeypatch.setattr("gatepost.config.listen.IPPROTO_MPTCP", 255 + 5)
+    assert LISTEN.parse(["143", "bind"], scene)[0].multipath is False
+    assert warnings == []
+    assert LISTEN.parse(["144", "multipath"], scene)[0].multipath is True
+    assert warnings == ["multipath is not supported on this platform, ignored"]
+
+
 @pytest.mark.parametrize(
     ("value", "keepalive"),
     [

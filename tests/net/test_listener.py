@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,12 @@ def test_buffers_and_keepalive_are_as_told() -> None:
         assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == usual
         assert not off.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert not silent.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_the_queue_is_as_long_as_told() -> None:
+    with opened(tcp(backlog=7)) as (listener,):
+        info = listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+        assert struct.unpack_from("8x6I", info)[5] == 7  # tcpi_sacked, which is the limit of a listening socket
 
 
 def test_multipath_serves_plain_clients_too() -> None:

@@ -20,6 +20,7 @@ DEFAULT_BACKLOG = 511  # connections; nginx's
 MAX_BACKLOG = 2**31 - 1  # what listen(2) takes; the kernel cuts it down to net.core.somaxconn
 MAX_KEEPALIVE_SECONDS = 32767  # what Linux takes for TCP_KEEPIDLE and TCP_KEEPINTVL
 MAX_KEEPALIVE_COUNT = 127  # what Linux takes for TCP_KEEPCNT
+IPPROTO_MPTCP = 262  # Linux; named in the socket module from Python 3.10 only where the headers had it
 MAX_PATH_BYTES = 107  # sun_path holds 108 with the closing NUL
 
 KeepAlive: TypeAlias = "bool | tuple[int, int, int] | None"
@@ -214,6 +215,8 @@ def parse_listen(words: Sequence[str], scene: Scene) -> tuple[Listen, ...]:
     listen = Listen(addresses(words[0]), scene.where)
     for word in words[1:]:
         listen = _parameter(listen, word)
+    if listen.multipath and not _supports_multipath():
+        scene.warn("multipath is not supported on this platform, ignored")
     for address in listen.addresses:
         if not scene.claim(("listen", address)):
             raise ConfigError(f'duplicate "{address}" address and port pair')
@@ -233,6 +236,15 @@ def _parameter(listen: Listen, word: str) -> Listen:
     elif word != "bind":
         raise ConfigError(f'invalid parameter "{word}"')
     return replace(listen, bind=True)
+
+
+def _supports_multipath() -> bool:
+    """Whether the kernel has MPTCP, and nobody has switched it off."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP).close()
+    except OSError:
+        return False
+    return True
 
 
 LISTEN = Kind("address[:port] [parameter ...]", (1, None), parse_listen)

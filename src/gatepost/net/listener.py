@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.config.listen import Listen
+from gatepost.config.listen import IPPROTO_MPTCP, Listen
 from gatepost.errors import ConfigError
 
 from .bind_plan import Bind
@@ -17,8 +17,6 @@ from .bind_plan import Bind
 BIND_TRIES = 5  # an old process may still be closing the same address, so nginx tries again, and so do we
 BIND_PAUSE_SECONDS = 0.5
 UNIX_MODE = 0o666  # who may connect is the business of the directory, as with nginx
-
-_IPPROTO_MPTCP = 262  # Linux; named in the socket module from Python 3.10 only where the headers had it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,10 +98,10 @@ def _socket(family: socket.AddressFamily, listen: Listen) -> socket.socket:
     kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
     if listen.multipath and family is not socket.AF_UNIX:
         try:
-            return socket.socket(family, kind, _IPPROTO_MPTCP)
+            return socket.socket(family, kind, IPPROTO_MPTCP)
         except OSError as error:
             if error.errno not in (errno.EPROTONOSUPPORT, errno.ENOPROTOOPT, errno.EINVAL):
-                raise  # a kernel without MPTCP gets a plain TCP socket; the caller warned
+                raise  # a kernel without MPTCP gets a plain TCP socket; reading the configuration warned
     return socket.socket(family, kind)
 
 
