@@ -24,7 +24,7 @@ test: programs $(VENV)/.installed-dev native
 	$(BIN)/python -m pytest $(ARGS)
 
 programs:
-	@sh tools/need-programs dovecot curl openssl swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
+	@sh tools/need-programs dovecot curl haproxy openssl swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -20,6 +20,14 @@ class LineClient:
         return cls(socket.create_connection(("127.0.0.1", port), LIMIT_SECONDS))
 
     @classmethod
+    def unix(cls, path: object) -> Self:
+        """A connection to the unix socket at ``path`` instead."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(LIMIT_SECONDS)
+        connection.connect(str(path))
+        return cls(connection)
+
+    @classmethod
     def tls(cls, port: int, context: ssl.SSLContext) -> Self:
         client = cls.plain(port)
         client.start_tls(context)
@@ -61,6 +69,16 @@ class LineClient:
             self._buffer += piece
         line, _, self._buffer = self._buffer.partition(b"\r\n")
         return line
+
+    def take(self, count: int) -> bytes:
+        """Exactly ``count`` bytes. Raises EOFError when the server closed before."""
+        while len(self._buffer) < count:
+            piece = self._socket.recv(65536)
+            if not piece:
+                raise EOFError(f"the server closed after {self._buffer!r}")
+            self._buffer += piece
+        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        return data
 
     def command(self, data: bytes) -> bytes:
         """Send one line, return one line."""

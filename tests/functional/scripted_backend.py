@@ -1,6 +1,7 @@
 """A backend that behaves as badly as a story wants: one Python function per connection."""
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -14,14 +15,25 @@ Script = Callable[[LineClient], None]
 
 
 class ScriptedBackend:
-    """Listens on ``port``; each accepted connection runs ``script`` in a thread and is closed after it."""
+    """Listens on ``port``; each accepted connection runs ``script`` in a thread and is closed after it.
 
-    def __init__(self, script: Script) -> None:
+    ``host`` is a numeric address, or the path of a unix socket to be made; ``port`` is then 0.
+    """
+
+    def __init__(self, script: Script, host: str = "127.0.0.1") -> None:
         self.script = script
         self.connections = 0
         self.over = threading.Event()  # set when the story is over: a script that holds its client waits on it
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port: int = self._listener.getsockname()[1]
+        self.port = 0
+        if host.startswith("/"):
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(host)
+            os.chmod(host, 0o777)  # the daemon's workers are somebody else
+            self._listener.listen(512)
+        else:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._listener = socket.create_server((host, 0), family=family, backlog=512)
+            self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
 
     def __enter__(self) -> Self:
