@@ -95,9 +95,15 @@ service auth {{
   unix_listener {directory}/sasl {{
     mode = 0666
   }}
+  unix_listener auth-userdb {{
+    mode = 0666
+  }}
 }}
 service stats {{
   client_limit = 2000
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
 }}
 """
 
@@ -127,7 +133,7 @@ class Dovecot:
             me = pwd.getpwuid(os.geteuid())
             names = (me.pw_name, grp.getgrgid(me.pw_gid).gr_name, me.pw_name, me.pw_uid, me.pw_gid)
         fields = ("internal_user", "internal_group", "login_user", "mail_uid", "mail_gid")
-        configuration = directory / "dovecot.conf"
+        self.configuration = configuration = directory / "dovecot.conf"
         configuration.write_text(
             _CONFIGURATION.format(
                 directory=directory,

@@ -13,6 +13,7 @@ from .waiting import LIMIT_SECONDS
 
 SENDER = "sender@client.test"
 RECIPIENT = "in@example.test"
+MAILBOXES = "mailbox.test"  # whoever has a mailbox at Dovecot has an address there
 BIG_BYTES = 10 * 1024 * 1024
 
 
@@ -30,7 +31,7 @@ class Delivery:
 
 
 class Backend(typing.Protocol):
-    """An SMTP server that takes letters for ``RECIPIENT``. Believes XCLIENT; knows Dovecot's users."""
+    """An SMTP server for ``RECIPIENT`` and ``MAILBOXES``. Believes XCLIENT; knows Dovecot's users."""
 
     port: int
 
@@ -52,19 +53,19 @@ def letter(subject: str, size: int = 0) -> bytes:
     return (head + body).encode()
 
 
-def by_smtplib(client: smtplib.SMTP, text: bytes) -> None:
+def by_smtplib(client: smtplib.SMTP, text: bytes, recipient: str = RECIPIENT) -> None:
     """Send over a connection that is logged in, or needs not be."""
-    assert client.sendmail(SENDER, [RECIPIENT], text.replace(b"\n", b"\r\n")) == {}
+    assert client.sendmail(SENDER, [recipient], text.replace(b"\n", b"\r\n")) == {}
 
 
 def by_swaks(
-    port: int, certificates: Certificates, text: bytes, directory: Path, *arguments: str
+    port: int, certificates: Certificates, text: bytes, directory: Path, *arguments: str, recipient: str = RECIPIENT
 ) -> "subprocess.CompletedProcess[str]":
     """swaks as the tests' client; ``arguments`` say how to log in."""
     file = directory / "letter"
     file.write_bytes(text)
     command = [program("swaks"), "--server", "127.0.0.1", "--port", str(port), "--helo", "swaks.client.test"]
-    command += ["--from", SENDER, "--to", RECIPIENT, "--data", f"@{file}", "--timeout", f"{LIMIT_SECONDS:g}"]
+    command += ["--from", SENDER, "--to", recipient, "--data", f"@{file}", "--timeout", f"{LIMIT_SECONDS:g}"]
     command += ["--tls-verify", "--tls-ca-path", str(certificates.ca), "--suppress-data", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * LIMIT_SECONDS)
 

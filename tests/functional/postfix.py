@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from .dovecot import Dovecot
-from .letters import RECIPIENT, Backend, Delivery
+from .letters import MAILBOXES, RECIPIENT, Backend, Delivery
 from .line_client import LineClient
 from .ports import claim_port
 from .process import Process, program
@@ -20,6 +20,7 @@ from .smtp_sink import SmtpSink
 from .waiting import LIMIT_SECONDS, wait_until
 
 _DAEMONS = "/usr/lib/postfix/sbin"
+_DELIVER = "/usr/lib/dovecot/dovecot-lda"
 
 _MAIN = """
 compatibility_level = 3.6
@@ -46,7 +47,9 @@ smtpd_sasl_path = {sasl}
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
 message_size_limit = 20971520
-virtual_mailbox_domains = {domain}
+virtual_mailbox_domains = {domain} {mailboxes}
+transport_maps = inline:{{ {mailboxes}=mailbox: }}
+mailbox_destination_recipient_limit = 1
 virtual_mailbox_base = {directory}/mail
 virtual_mailbox_maps = static:in/
 virtual_mailbox_limit = 0
@@ -65,6 +68,8 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 error unix - - n - - error
 virtual unix - n n - - virtual
+mailbox unix - n n - - pipe
+  flags=R user=mail argv={deliver} -c {dovecot} -o log_path=/dev/stderr -f $sender -d $user
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -85,11 +90,13 @@ class Postfix:
             "daemons": _DAEMONS,
             "sasl": dovecot.sasl,
             "domain": RECIPIENT.partition("@")[2],
+            "mailboxes": MAILBOXES,
             "uid": owner.pw_uid,
             "gid": owner.pw_gid,
         }
         (directory / "etc" / "main.cf").write_text(_MAIN.format(**fields))
-        (directory / "etc" / "master.cf").write_text(_MASTER.format(port=self.port))
+        services = _MASTER.format(port=self.port, deliver=_DELIVER, dovecot=dovecot.configuration)
+        (directory / "etc" / "master.cf").write_text(services)
         # Makes what the queue needs.
         command = [program("postfix"), "-c", str(directory / "etc"), "check"]
         subprocess.run(command, check=True, timeout=LIMIT_SECONDS)
@@ -140,4 +147,4 @@ class Postfix:
 
 def make_backend(directory: Path, dovecot: Dovecot) -> Backend:
     """Postfix for root, a stand-in for others."""
-    return Postfix(directory, dovecot) if os.geteuid() == 0 else SmtpSink()
+    return Postfix(directory, dovecot) if os.geteuid() == 0 else SmtpSink(dovecot)

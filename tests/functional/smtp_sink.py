@@ -1,18 +1,19 @@
-"""Stands in for Postfix where the tests do not run as root: takes letters and keeps them in memory.
+"""Stands in for Postfix where the tests do not run as root: keeps letters in memory, or puts them into mailboxes.
 
 It asks for no less than Postfix does: commands in their order, XCLIENT that begins the session anew, passwords.
 """
 
 import base64
 import contextlib
+import imaplib
 import re
 import threading
 
-from .dovecot import PASSWORD
-from .letters import RECIPIENT, Delivery
+from .dovecot import PASSWORD, Dovecot
+from .letters import MAILBOXES, RECIPIENT, Delivery
 from .line_client import LineClient
 from .scripted_backend import ScriptedBackend
-from .waiting import wait_until
+from .waiting import LIMIT_SECONDS, wait_until
 
 _CAPABILITIES = ("PIPELINING", "XCLIENT NAME ADDR LOGIN", "AUTH PLAIN LOGIN", "8BITMIME")
 
@@ -25,13 +26,15 @@ class _Session:
         self.restart()
 
     def restart(self) -> None:
-        self.greeted = self.sender = self.recipient = False
+        self.greeted = self.sender = False
+        self.recipient = ""
 
 
 class SmtpSink:
     """One running server; see ``Backend``."""
 
-    def __init__(self) -> None:
+    def __init__(self, dovecot: Dovecot) -> None:
+        self._dovecot = dovecot
         self._deliveries: list[Delivery] = []
         self._changed = threading.Lock()
         self._backend = ScriptedBackend(self._serve)
@@ -68,9 +71,14 @@ class SmtpSink:
         content = bytearray(b"\n")
         while (line := client.line()) != b".":
             content += line.removeprefix(b".") + b"\n"
+        user, _, domain = session.recipient.partition("@")
+        if domain == MAILBOXES:
+            with imaplib.IMAP4("127.0.0.1", self._dovecot.port, timeout=LIMIT_SECONDS) as mailbox:
+                mailbox.login(user, PASSWORD)
+                mailbox.append("INBOX", "", "", bytes(content[1:]).replace(b"\n", b"\r\n"))
         with self._changed:
             self._deliveries.append(Delivery(session.client, session.method, session.login, bytes(content)))
-        session.sender = session.recipient = False
+        session.sender, session.recipient = False, ""
         client.send(b"250 2.0.0 Ok: queued\r\n")
 
 
@@ -100,12 +108,13 @@ def _answer(session: _Session, line: str) -> str:
         session.sender = True
         return "250 2.1.0 Ok"
     if verb == "RCPT" and session.sender:
-        if f"<{RECIPIENT}>" not in rest:
+        recipient = rest.partition("<")[2].partition(">")[0]
+        if recipient != RECIPIENT and not recipient.endswith(f"@{MAILBOXES}"):
             return "554 5.7.1 Relay access denied"
-        session.recipient = True
+        session.recipient = recipient
         return "250 2.1.5 Ok"
     if verb == "RSET":
-        session.sender = session.recipient = False
+        session.sender, session.recipient = False, ""
         return "250 2.0.0 Ok"
     if verb == "NOOP":
         return "250 2.0.0 Ok"

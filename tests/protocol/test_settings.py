@@ -59,6 +59,8 @@ def test_no_known_port(tmp_path: Path, listens: str) -> None:
         ("max_errors -1;", '"max_errors" directive invalid number in :1'),
         ("max_errors 1; max_errors 1;", '"max_errors" directive is duplicate in :1'),
         ("server_name a; server_name b;", '"server_name" directive is duplicate in :1'),
+        ("server_name 'a b';", "space or control character in server name 'a b' in :1"),
+        (r"server_name 'a\r\nb';", r"space or control character in server name 'a\r\nb' in :1"),
         ("proxy_buffer x;", '"proxy_buffer" directive invalid value in :1'),
         (
             f"proxy_buffer {MIN_PROXY_BUFFER - 1};",

@@ -23,7 +23,12 @@ def _protocol(words: Sequence[str], _scene: Scene) -> str:
 
 
 def _server_name(words: Sequence[str], _scene: Scene) -> str:
-    """An empty name stands for the machine's, and still hides the one of the outer level, as in nginx."""
+    """An empty name stands for the machine's, and still hides the one of the outer level, as in nginx.
+
+    Raises ConfigError for a name that would break out of its place in a greeting, a challenge or an EHLO.
+    """
+    if any(character <= " " or character == "\x7f" for character in words[0]):
+        raise ConfigError(f"space or control character in server name {words[0]!a}")
     return words[0] or os.uname().nodename.lower()
 
 
