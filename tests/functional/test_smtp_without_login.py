@@ -35,6 +35,12 @@ CONFIGURATION = """
         smtp_greeting_delay 1s;
         xclient off;
     }}
+    server {{
+        listen 127.0.0.1:{3};
+        protocol smtp;
+        smtp_greeting_delay 3s;
+        timeout 500ms;
+    }}
 """
 CLIENT = "127.0.0.3"
 TOO_EARLY = b"503 5.5.0 Improper use of SMTP command pipelining\r\n"
@@ -56,7 +62,7 @@ def service(smtp_backend: Backend) -> Iterator[AuthService]:
 
 @pytest.fixture(scope="module")
 def gateway(directory: Path, certificates: Certificates, service: AuthService) -> Iterator[Gateway]:
-    with Gateway(directory, CONFIGURATION % (service.port, certificates.directives("ecdsa")), ports=3) as running:
+    with Gateway(directory, CONFIGURATION % (service.port, certificates.directives("ecdsa")), ports=4) as running:
         yield running
 
 
@@ -164,6 +170,14 @@ class TestEarlyTalkers:
         with smtplib.SMTP_SSL("localhost", gateway.ports[2], context=context, timeout=60) as patient:
             by_smtplib(patient, text)
         assert smtp_backend.delivery("patient").content.endswith(text)
+
+    def test_the_time_for_a_login_begins_with_the_greeting(self, gateway: Gateway) -> None:
+        with LineClient.plain(gateway.ports[3]) as client:
+            assert client.line() == b"220 mx.example ESMTP ready"
+            assert client.rest() == b""
+        gateway.wait_for_log(
+            rf"client timed out .* client: 127\.0\.0\.1, server: 127\.0\.0\.1:{gateway.ports[3]}\n"
+        )
 
     def test_whoever_leaves_is_forgotten(self, gateway: Gateway) -> None:
         with LineClient.plain(gateway.ports[1]) as client:
