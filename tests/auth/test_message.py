@@ -135,6 +135,58 @@ def test_external_sends_an_empty_password() -> None:
     ]
 
 
+PEM = b"-----BEGIN CERTIFICATE-----\nMIID+/=%\n-----END CERTIFICATE-----\n"
+TLS = (b"TLSv1.2", b"ECDHE-RSA-AES128-GCM-SHA256")
+TLS_LINES = ["Auth-SSL: on", "Auth-SSL-Protocol: TLSv1.2", "Auth-SSL-Cipher: ECDHE-RSA-AES128-GCM-SHA256"]
+
+
+@pytest.mark.parametrize("pass_certificate", [False, True])
+def test_a_client_certificate(pass_certificate: bool) -> None:
+    facts = Facts(
+        *TLS,
+        verify=b"SUCCESS",
+        subject=b"CN=cl1,O=Test\\, Org",
+        issuer=b"CN=ca",
+        serial=b"0ABC",
+        fingerprint=b"0f" * 20,
+        certificate=lambda: PEM,
+    )
+    frame = layout(b"h", b"/", [(b"X-Own", b"1")], pass_certificate=pass_certificate)
+    sent = lines(Request(EXTERNAL, "imap", 1, "::1", facts), frame)
+    assert sent[8:] == [
+        *TLS_LINES,
+        "Auth-SSL-Verify: SUCCESS",
+        "Auth-SSL-Subject: CN=cl1,O=Test\\, Org",
+        "Auth-SSL-Issuer: CN=ca",
+        "Auth-SSL-Serial: 0ABC",
+        "Auth-SSL-Fingerprint: " + "0f" * 20,
+        *(
+            ["Auth-SSL-Cert: -----BEGIN%20CERTIFICATE-----%0AMIID+/=%25%0A-----END%20CERTIFICATE-----%0A"]
+            if pass_certificate
+            else []
+        ),
+        "X-Own: 1",
+    ]
+
+
+def test_no_client_certificate() -> None:
+    frame = layout(b"h", b"/", (), pass_certificate=True)
+    assert lines(Request(PLAIN, "imap", 1, "::1", Facts(*TLS, verify=b"NONE")), frame)[8:] == [
+        *TLS_LINES,
+        "Auth-SSL-Verify: NONE",
+    ]
+
+
+def test_names_that_are_empty_have_no_line() -> None:
+    facts = Facts(*TLS, verify=b"FAILED:self-signed certificate", serial=b"01", fingerprint=b"00" * 20)
+    assert lines(Request(PLAIN, "imap", 1, "::1", facts))[8:] == [
+        *TLS_LINES,
+        "Auth-SSL-Verify: FAILED:self-signed certificate",
+        "Auth-SSL-Serial: 01",
+        "Auth-SSL-Fingerprint: " + "00" * 20,
+    ]
+
+
 def test_headers_of_the_operator_come_last_in_their_order() -> None:
     frame = layout(b"h", b"?a=b", [(b"B", b"1"), (b"A", b""), (b"B", b"2")])
     found = lines(Request(PLAIN, "imap", 1, "::1"), frame)

@@ -33,5 +33,7 @@ def make_certificates(directory: Path) -> Certificates:
         issued = authority.issue_cert("localhost", "127.0.0.1", key_type=kind)
         chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
         (directory / f"{name}.pem").write_bytes(chain)
-        issued.private_key_pem.write_to_path(str(directory / f"{name}.key"))
+        key = directory / f"{name}.key"
+        key.touch(0o600)  # a key that others can read would be a warning
+        issued.private_key_pem.write_to_path(str(key))
     return Certificates(directory / "ca.pem", directory / "rsa.pem", directory / "ecdsa.pem")

@@ -13,7 +13,9 @@ from gatepost.tls._decl import DIGEST
 from gatepost.tls._load import LIBRARY_VARIABLE, MODES, Library, load_abi, load_api
 from gatepost.tls.build import compile_api
 
+from . import client_pki as client_pki_module
 from . import pki as pki_module
+from .client_pki import ClientPki
 from .pki import Pki
 
 
@@ -54,3 +56,8 @@ def library(request: pytest.FixtureRequest) -> Library:
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return pki_module.make(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def client_pki(tmp_path_factory: pytest.TempPathFactory) -> ClientPki:
+    return client_pki_module.make(tmp_path_factory.mktemp("client-pki"))

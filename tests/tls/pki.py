@@ -71,6 +71,7 @@ def make(directory: Path) -> Pki:
 
     def write(name: str, *parts: bytes) -> str:
         path = directory / name
+        path.touch(0o600)  # a private key that others can read would be a warning
         path.write_bytes(b"".join(parts))
         return str(path)
 

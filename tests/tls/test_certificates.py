@@ -176,8 +176,20 @@ def test_a_store_without_a_key(library: Library, pki: Pki) -> None:
     assert text.startswith(f'cannot load certificate key "store:file:{pki.root}": OSSL_STORE_load() failed')
 
 
-def test_engines(library: Library) -> None:
-    assert refused(library, "engine:pkcs11:key") == (
-        'cannot load certificate key "engine:pkcs11:key": '
-        'loading "engine:..." certificate keys is not supported for certificate "cert.pem"'
+def test_a_store_that_no_provider_serves(library: Library) -> None:
+    """The PIN in the URI is a secret, in our words and in the library's."""
+    text = refused(library, "store:pkcs11:object=mail;type=private?pin-value=8721&x=y")
+    assert text.startswith(
+        'cannot load certificate key "store:pkcs11:object=mail;type=private?pin-value=...&x=y": '
+        "OSSL_STORE_open() failed (SSL: error:"
     )
+    assert "unregistered scheme" in text
+    assert "8721" not in text
+
+
+def test_a_store_with_the_wrong_password(library: Library, pki: Pki) -> None:
+    text = refused(library, f"store:file:{pki.rsa_key_encrypted}", Passwords([bytearray(b"swordfish\0")]))
+    assert text.startswith(
+        f'cannot load certificate key "store:file:{pki.rsa_key_encrypted}": OSSL_STORE_load() failed (SSL: error:'
+    )
+    assert "swordfish" not in text

@@ -67,11 +67,12 @@ def _self_signed(
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256() if isinstance(key, ec.EllipticCurvePrivateKey) else None)
     )
     path = directory / "self-signed.pem"
+    path.touch(0o600)
     path.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(

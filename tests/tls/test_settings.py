@@ -4,7 +4,7 @@ import pytest
 
 from gatepost.config.build import defaults
 from gatepost.config.settings import ListenSettings
-from gatepost.tls.settings import BUILTIN_SESSIONS, Keeping, SessionCache, TlsSettings, Zone, shown
+from gatepost.tls.settings import BUILTIN_SESSIONS, Keeping, LibrarySettings, SessionCache, TlsSettings, Zone, shown
 from tests.reading import mistake, read
 
 
@@ -32,6 +32,8 @@ def warnings(directory: Path, server: str) -> list[str]:
 
 def test_the_defaults() -> None:
     found = defaults(TlsSettings)
+    assert (found.ssl_verify_client, found.ssl_verify_depth) == ("off", 1)
+    assert (found.ssl_client_certificate, found.ssl_trusted_certificate, found.ssl_crl) == (None, None, None)
     assert found.ssl_protocols == ("TLSv1.2", "TLSv1.3")
     assert found.ssl_ciphers == "HIGH:!aNULL:!MD5"
     assert found.ssl_session_cache == SessionCache(Keeping.NONE)
@@ -48,6 +50,18 @@ def test_the_defaults() -> None:
     ("line", "text"),
     [
         ("starttls maybe;", 'invalid value "maybe"'),
+        ("ssl_verify_client maybe;", 'invalid value "maybe"'),
+        ("ssl_verify_client on off;", 'invalid number of arguments in "ssl_verify_client" directive'),
+        ("ssl_verify_depth x;", '"ssl_verify_depth" directive invalid number'),
+        ("ssl_verify_depth -1;", '"ssl_verify_depth" directive invalid number'),
+        ("ssl_verify_client on; ssl_verify_client on;", '"ssl_verify_client" directive is duplicate'),
+        ("ssl_verify_depth 1; ssl_verify_depth 1;", '"ssl_verify_depth" directive is duplicate'),
+        ("ssl_client_certificate a; ssl_client_certificate a;", '"ssl_client_certificate" directive is duplicate'),
+        (
+            "ssl_trusted_certificate a; ssl_trusted_certificate a;",
+            '"ssl_trusted_certificate" directive is duplicate',
+        ),
+        ("ssl_crl a; ssl_crl a;", '"ssl_crl" directive is duplicate'),
         ("ssl_protocols TLSv1.2 TLSv9;", 'invalid value "TLSv9"'),
         (
             "ssl_session_tickets maybe;",
@@ -200,3 +214,64 @@ def test_ticket_keys_are_files_with_the_place_of_their_line(tmp_path: Path) -> N
     outer = "ssl_session_ticket_key /a; ssl_session_ticket_key /b;"
     found = settings(tmp_path, "ssl_session_ticket_key /own;", outer)
     assert [path for path, _ in found.ssl_session_ticket_key] == ["/own"]
+
+
+def test_client_certificates(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        "ssl_verify_client Optional_No_CA; ssl_verify_depth 3; ssl_client_certificate a.pem; ssl_crl /b.pem;",
+        "ssl_verify_client on; ssl_trusted_certificate c.pem;",
+    )
+    assert (found.ssl_verify_client, found.ssl_verify_depth) == ("optional_no_ca", 3)
+    assert found.ssl_client_certificate == str(tmp_path / "a.pem")
+    assert found.ssl_trusted_certificate == str(tmp_path / "c.pem")
+    assert found.ssl_crl == "/b.pem"
+
+
+@pytest.mark.parametrize("name", ["ssl_client_certificate", "ssl_trusted_certificate", "ssl_crl"])
+def test_an_empty_name_undoes_the_outer_one(tmp_path: Path, name: str) -> None:
+    assert getattr(settings(tmp_path, f'{name} "";', f"{name} a.pem;"), name) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "heard"),
+    [
+        ("ssl_protocols TLSv1.2 TLSv1.3;", []),
+        ("ssl_protocols TLSv1 TLSv1.2;", ['"ssl_protocols" allows protocols below TLSv1.2: TLSv1']),
+        (
+            "ssl_protocols SSLv3 TLSv1; ssl_protocols TLSv1.1;",
+            [
+                '"ssl_protocols" allows protocols below TLSv1.2: SSLv3 TLSv1',
+                '"ssl_protocols" allows protocols below TLSv1.2: TLSv1.1',
+            ],
+        ),
+    ],
+)
+def test_old_protocols_are_a_warning(tmp_path: Path, line: str, heard: list[str]) -> None:
+    assert warnings(tmp_path, line) == heard
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("/etc/key.pem", "/etc/key.pem"),
+        ("data:-----BEGIN", "data:..."),
+        ("store:pkcs11:object=a?pin-value=1234", "store:pkcs11:object=a?pin-value=..."),
+        ("engine:pkcs11:pkcs11:pin-value=12;object=a", "engine:pkcs11:pkcs11:pin-value=...;object=a"),
+    ],
+)
+def test_names_for_messages(name: str, expected: str) -> None:
+    assert shown(name) == expected
+
+
+def test_settings_of_the_library(tmp_path: Path) -> None:
+    found = read(tmp_path, "", LibrarySettings)[LibrarySettings]
+    assert (found.ssl_engine, found.ssl_object_cache_inheritable) == (None, True)
+    found = read(tmp_path, "ssl_engine pkcs11; ssl_object_cache_inheritable off;", LibrarySettings)[LibrarySettings]
+    assert (found.ssl_engine, found.ssl_object_cache_inheritable) == ("pkcs11", False)
+    assert mistake(tmp_path, "ssl_engine a;\nssl_engine b;", LibrarySettings) == (
+        '"ssl_engine" directive is duplicate in :2'
+    )
+    assert mistake(tmp_path, "mail { ssl_engine a; }", LibrarySettings, TlsSettings) == (
+        '"ssl_engine" directive is not allowed here in :1'
+    )

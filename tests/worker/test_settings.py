@@ -88,9 +88,9 @@ def test_each_use_of_an_ignored_directive_is_a_warning(tmp_path: Path, name: str
 
 def test_distributions_modules_and_events(tmp_path: Path) -> None:
     text = """load_module modules/a.so; load_module modules/b.so; pcre_jit on; thread_pool default threads=32;
-        worker_cpu_affinity auto 01; worker_priority -5; timer_resolution 100ms; ssl_engine x;
+        worker_cpu_affinity auto 01; worker_priority -5; timer_resolution 100ms;
         events { use epoll; multi_accept on; accept_mutex off; accept_mutex_delay 500ms; }"""
-    assert len(read(tmp_path, text, *SETTINGS).warnings) == 12
+    assert len(read(tmp_path, text, *SETTINGS).warnings) == 11
 
 
 def _scene(heard: list[str]) -> Scene:

@@ -46,7 +46,12 @@ def authenticator(server: Server, protocol: Protocol) -> Authenticator:
     assert url is not None
     return HttpAuth(
         url.address,
-        layout(url.host, url.uri, settings.auth_http_header),
+        layout(
+            url.host,
+            url.uri,
+            settings.auth_http_header,
+            pass_certificate=settings.auth_http_pass_client_cert,
+        ),
         timeout=settings.auth_http_timeout,
         needs_password=protocol.needs_password,
     )

@@ -90,12 +90,17 @@ class Layout:
 
     head: bytes = field(repr=False)
     tail: bytes = field(repr=False)
+    pass_certificate: bool = False
 
 
-def layout(host: bytes, uri: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Layout:
-    """``headers`` are the operator's own."""
+def layout(
+    host: bytes, uri: bytes, headers: Sequence[tuple[bytes, bytes]], *, pass_certificate: bool = False
+) -> Layout:
+    """``headers`` are the operator's own. ``pass_certificate``: send clients' certificates, too."""
     own = b"".join(b"\r\n%b: %b" % header for header in headers)
-    return Layout(b"GET %b HTTP/1.1\r\nHost: %b\r\nAuth-Method: " % (uri, host), own + b"\r\n\r\n")
+    return Layout(
+        b"GET %b HTTP/1.1\r\nHost: %b\r\nAuth-Method: " % (uri, host), own + b"\r\n\r\n", pass_certificate
+    )
 
 
 def escape(data: bytes) -> bytes:
@@ -128,6 +133,8 @@ def request_bytes(request: Request, frame: Layout) -> bytes:
         parts += (b"\r\n", name, b": ", value)
     if request.tls is not None:
         parts += _tls_lines(request.tls)
+        if request.tls.verify:
+            parts += _certificate_lines(request.tls, frame.pass_certificate)
     parts.append(frame.tail)
     return b"".join(parts)
 
@@ -152,6 +159,21 @@ def _tls_lines(facts: Facts) -> tuple[bytes, ...]:
         b"\r\nAuth-SSL-Cipher: ",
         facts.cipher,
     )
+
+
+def _certificate_lines(facts: Facts, pass_certificate: bool) -> list[bytes]:
+    """A name may be empty; such a line is left out."""
+    lines = [b"\r\nAuth-SSL-Verify: ", facts.verify]
+    for name, value in (
+        (b"\r\nAuth-SSL-Subject: ", facts.subject),
+        (b"\r\nAuth-SSL-Issuer: ", facts.issuer),
+        (b"\r\nAuth-SSL-Serial: ", facts.serial),
+        (b"\r\nAuth-SSL-Fingerprint: ", facts.fingerprint),
+        (b"\r\nAuth-SSL-Cert: ", escape(facts.certificate()) if pass_certificate else b""),
+    ):
+        if value:
+            lines += (name, value)
+    return lines
 
 
 def verdict(answer: Answer, credentials: Credentials, server: str, *, needs_password: bool) -> Verdict:

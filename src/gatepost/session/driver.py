@@ -141,7 +141,8 @@ class Session:
             self._believe(self._proxied)
         if endpoint.ssl:
             self._log.action = "SSL handshaking"
-            await self._handshake()
+            if not await self._handshake():
+                return
         self._log.action = GREETING
         self._machine = machine = endpoint.service.client(tls=endpoint.ssl, address=self._address)
         self._deadline.set(endpoint.timeout)
@@ -183,10 +184,21 @@ class Session:
             self._wake_at = None
             self._deadline.set(self._endpoint.timeout)
 
-    async def _handshake(self) -> None:
+    async def _handshake(self) -> bool:
+        """False: the client's certificate was refused, and the session is over."""
         context = self._endpoint.context
         assert context is not None, "a server that may speak TLS has a context"
-        await self._stream.start_tls(context)
+        stream = self._stream
+        await stream.start_tls(context)
+        assert stream.tls is not None
+        problem = stream.tls.judge()
+        if problem is None:
+            return True
+        self._log.write(Level.INFO, str(problem))
+        stream.tls.forget_session()
+        words = self._endpoint.protocol.last_words
+        await self._finish(words.certificate_missing if problem.missing else words.certificate_error)
+        return False
 
     async def _perform(self, effects: list[Effect]) -> bool:
         """Do all of ``effects``, and those that follow from them. False: the session is over or relays."""
@@ -216,7 +228,8 @@ class Session:
             elif isinstance(effect, StartTls):
                 self._log.action = "in starttls state"
                 self._log.starttls = True
-                await self._handshake()
+                if not await self._handshake():
+                    return False
                 assert self._machine is not None
                 todo.extend(self._machine.tell(TlsReady()))
             elif isinstance(effect, ResolveClient):

@@ -12,6 +12,12 @@ with the command number, which is part of the library's ABI.
 import zlib
 
 from ._decl_sessions import SESSION_FUNCTIONS, SESSION_FUSED, SESSION_FUSED_SOURCE, SESSION_HOOKS
+from ._decl_verification import (
+    VERIFICATION_FUNCTIONS,
+    VERIFICATION_FUSED,
+    VERIFICATION_FUSED_SOURCE,
+    VERIFICATION_OPTIONAL,
+)
 
 FUNCTIONS = (
     """
@@ -184,12 +190,14 @@ const char *SSL_get_servername(const SSL *, int);
 void SSL_get0_alpn_selected(const SSL *, const unsigned char **, unsigned int *);
 """
     + SESSION_FUNCTIONS
+    + VERIFICATION_FUNCTIONS
 )
 
 # Functions that not every supported version has: name -> parameters. In API mode they are weak symbols, so that
 # one build runs on older and on newer libraries.
 OPTIONAL = {
     "SSL_CTX_compress_certs": ("int", "SSL_CTX *, int"),  # 3.2
+    **VERIFICATION_OPTIONAL,
 }
 
 OPTIONAL_FUNCTIONS = "\n".join(f"{result} {name}({args});" for name, (result, args) in OPTIONAL.items())
@@ -209,6 +217,7 @@ void *gatepost_optional(const char *);
 unsigned long gatepost_declarations(void);
 """
     + SESSION_FUSED
+    + VERIFICATION_FUSED
 )
 
 _WEAK = "\n".join(
@@ -358,6 +367,7 @@ gatepost_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 }
 """
     + SESSION_FUSED_SOURCE
+    + VERIFICATION_FUSED_SOURCE
     + _WEAK
     + r"""
 static void *

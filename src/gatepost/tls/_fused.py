@@ -42,6 +42,9 @@ class Fused:
     ``admit_session(session, timeout)`` says whether a session found somewhere may still be resumed; ``ticket_made``
     and ``ticket_opened`` are C function pointers for ``SSL_CTX_set_session_ticket_cb``, whose argument points to
     the timeout (a long): see ``_fused_sessions``.
+
+    ``accept_certificate`` is one for SSL_CTX_set_verify: it takes whatever a client shows, because what is wrong
+    with it is judged after the handshake, where it can be said.
     """
 
     new: Callable[[Any, int, bool], Any]
@@ -54,6 +57,7 @@ class Fused:
     admit_session: Callable[[Any, int], int]
     ticket_made: Any
     ticket_opened: Any
+    accept_certificate: Any
 
 
 def compiled(ffi: Any, lib: Any) -> Fused:
@@ -69,6 +73,7 @@ def compiled(ffi: Any, lib: Any) -> Fused:
         lib.gatepost_admit_session,
         ffi.addressof(lib, "gatepost_ticket_made"),
         ffi.addressof(lib, "gatepost_ticket_opened"),
+        ffi.addressof(lib, "gatepost_accept_certificate"),
     )
 
 
@@ -158,4 +163,18 @@ def interpreted(ffi: Any, lib: Any) -> Fused:
         )
         return _ALPN_OK if found == _NPN_NEGOTIATED else _ALPN_FATAL
 
-    return Fused(new, free, handshake, read, write, shutdown, select_alpn, *lifetimes(ffi, lib))
+    @ffi.callback("int(int, X509_STORE_CTX *)", error=0)  # type: ignore[untyped-decorator]
+    def accept_certificate(_is_good: int, _store: Any) -> int:
+        return 1
+
+    return Fused(
+        new,
+        free,
+        handshake,
+        read,
+        write,
+        shutdown,
+        select_alpn,
+        *lifetimes(ffi, lib),
+        accept_certificate=accept_certificate,
+    )

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gatepost.errors import ConfigError
-
 from ._load import Library
-from .errors import config_error
+from .engines import load_engine_key
+from .errors import StepError, config_error
 from .passwords import Passwords
 from .settings import shown
 
@@ -20,53 +19,48 @@ _LIB_PEM, _NO_START_LINE = 9, 108  # ERR_LIB_PEM, PEM_R_NO_START_LINE
 _LIB_SHIFT, _LIB_MASK, _REASON_MASK = 23, 0xFF, 0x7FFFFF
 
 
-class _StepError(Exception):
-    """A step failed; the library's queue says why, the text says which step."""
-
-
 def load_chain(library: Library, name: str) -> list[Any]:
     """The certificate called ``name`` (a path or ``data:``) and those behind it, in order. Raises ConfigError."""
     ffi, lib = library.ffi, library.lib
     try:
-        with _opened(library, name) as bio:
+        with opened(library, path_bytes(name)) as bio:
             leaf = lib.PEM_read_bio_X509_AUX(bio, ffi.NULL, ffi.NULL, ffi.NULL)
             if not leaf:
-                raise _StepError("PEM_read_bio_X509_AUX() failed")
+                raise StepError("PEM_read_bio_X509_AUX() failed")
             chain = [ffi.gc(leaf, lib.X509_free)]
             while more := lib.PEM_read_bio_X509(bio, ffi.NULL, ffi.NULL, ffi.NULL):
                 chain.append(ffi.gc(more, lib.X509_free))
-            if not _at_end(lib.ERR_peek_last_error()):
-                raise _StepError("PEM_read_bio_X509() failed")
+            if not at_end(lib.ERR_peek_last_error()):
+                raise StepError("PEM_read_bio_X509() failed")
             lib.ERR_clear_error()
-    except _StepError as refused:
+    except StepError as refused:
         raise config_error(library, f'cannot load certificate "{shown(name)}": {refused}') from None
     return chain
 
 
-def _at_end(code: int) -> bool:
+def at_end(code: int) -> bool:
+    """Whether the error means that a PEM text held nothing more."""
     return (code >> _LIB_SHIFT) & _LIB_MASK == _LIB_PEM and code & _REASON_MASK == _NO_START_LINE
 
 
 def load_key(
     library: Library, name: str, passwords: Passwords | None, certificate: str, warn: Callable[[str], None]
 ) -> Any:
-    """The private key called ``name`` (a path, ``data:`` or ``store:``). Raises ConfigError.
+    """The private key called ``name`` (a path, ``data:``, ``store:`` or ``engine:``). Raises ConfigError.
 
     ``certificate`` is the name of its certificate, for the message. An encrypted key without a password file makes
     the library ask on the terminal.
     """
     suffix = "" if certificate == name else f' for certificate "{shown(certificate)}"'
     prefix = f'cannot load certificate key "{shown(name)}": '
-    if name.startswith("engine:"):
-        raise ConfigError(f'{prefix}loading "engine:..." certificate keys is not supported{suffix}')
-    load = _from_store if name.startswith("store:") else _from_pem
+    load = next((load for start, load in _ELSEWHERE.items() if name.startswith(start)), _from_pem)
     secrets: list[bytearray | None] = list(passwords) if passwords is not None else [None]
     for number, secret in enumerate(secrets, 1):
         if secret is not None and len(secret) - 1 > MAX_PASSWORD_BYTES:
             warn(f"password is truncated to {MAX_PASSWORD_BYTES} bytes")
         try:
             key = load(library, name, secret)
-        except _StepError as refused:
+        except StepError as refused:
             if number == len(secrets):
                 raise config_error(library, f"{prefix}{refused}", suffix) from None
             library.lib.ERR_clear_error()
@@ -78,25 +72,22 @@ def load_key(
 
 def _from_pem(library: Library, name: str, secret: bytearray | None) -> Any:
     ffi, lib = library.ffi, library.lib
-    with _opened(library, name) as bio:
+    with opened(library, path_bytes(name)) as bio:
         # Without a callback the library takes the last argument for the password itself.
         given = ffi.NULL if secret is None else ffi.from_buffer(secret)
         key = lib.PEM_read_bio_PrivateKey(bio, ffi.NULL, ffi.NULL, given)
         if not key:
-            raise _StepError("PEM_read_bio_PrivateKey() failed")
+            raise StepError("PEM_read_bio_PrivateKey() failed")
         return key
 
 
 def _from_store(library: Library, name: str, secret: bytearray | None) -> Any:
     """The first private key of the store. ``store:`` is followed by its URI."""
     ffi, lib = library.ffi, library.lib
-    method = given = ffi.NULL
-    if secret is not None:
-        method = ffi.gc(lib.UI_UTIL_wrap_read_pem_callback(ffi.NULL, 0), lib.UI_destroy_method)
-        given = ffi.from_buffer(secret)
+    method, given = _answering(library, secret)
     store = lib.OSSL_STORE_open(path_bytes(name[len("store:") :]), method, given, ffi.NULL, ffi.NULL)
     if not store:
-        raise _StepError("OSSL_STORE_open() failed")
+        raise StepError("OSSL_STORE_open() failed")
     try:
         while not lib.OSSL_STORE_eof(store):
             info = lib.OSSL_STORE_load(store)
@@ -109,7 +100,22 @@ def _from_store(library: Library, name: str, secret: bytearray | None) -> Any:
                 return key
     finally:
         lib.OSSL_STORE_close(store)
-    raise _StepError("OSSL_STORE_load() failed")
+    raise StepError("OSSL_STORE_load() failed")
+
+
+def _from_engine(library: Library, name: str, secret: bytearray | None) -> Any:
+    return load_engine_key(library, name, *_answering(library, secret))
+
+
+_ELSEWHERE = {"store:": _from_store, "engine:": _from_engine}
+
+
+def _answering(library: Library, secret: bytearray | None) -> tuple[Any, Any]:
+    """A method that answers questions for a password with ``secret``, and its argument. None: the terminal does."""
+    ffi, lib = library.ffi, library.lib
+    if secret is None:
+        return ffi.NULL, ffi.NULL
+    return ffi.gc(lib.UI_UTIL_wrap_read_pem_callback(ffi.NULL, 0), lib.UI_destroy_method), ffi.from_buffer(secret)
 
 
 def path_bytes(name: str) -> bytes:
@@ -118,11 +124,10 @@ def path_bytes(name: str) -> bytes:
 
 
 @contextmanager
-def _opened(library: Library, name: str) -> Iterator[Any]:
+def opened(library: Library, text: bytes) -> Iterator[Any]:
     """A BIO over the file or over the text behind ``data:``."""
     ffi, lib = library.ffi, library.lib
-    text = path_bytes(name)
-    if name.startswith("data:"):
+    if text.startswith(b"data:"):
         memory = ffi.from_buffer(text)
         bio = lib.BIO_new_mem_buf(memory + len("data:"), len(text) - len("data:"))
         failed = "BIO_new_mem_buf() failed"
@@ -130,7 +135,7 @@ def _opened(library: Library, name: str) -> Iterator[Any]:
         bio = lib.BIO_new_file(text, b"r")
         failed = "BIO_new_file() failed"
     if not bio:
-        raise _StepError(failed)
+        raise StepError(failed)
     try:
         yield bio
     finally:

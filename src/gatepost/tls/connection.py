@@ -24,6 +24,7 @@ from ._fused import AFTER_BITS, DONE, EOF, FAILED, STALE, WANT_READ, WANT_WRITE
 from .context import Context
 from .facts import Facts, read_facts
 from .handover import Handover, read_handover
+from .verification import OFF, CertificateProblem, forget_session, judge
 
 __all__ = ["DONE", "EOF", "WANT_READ", "WANT_WRITE", "Connection", "RecvBuffer", "recv_buffer"]
 
@@ -227,8 +228,19 @@ class Connection:
     def facts(self) -> Facts:
         """Protocol, cipher and names, once the handshake is done."""
         if self._facts is None:
-            self._facts = read_facts(self._context.library, self._ssl)
+            context = self._context
+            self._facts = read_facts(context.library, self._ssl, verifies=context.verify_client != OFF)
         return self._facts
+
+    def judge(self) -> CertificateProblem | None:
+        """Why the client's certificate, or that there is none, is no good. Asked once the handshake is done."""
+        context = self._context
+        return None if context.verify_client == OFF else judge(context.library, self._ssl, context.verify_client)
+
+    def forget_session(self) -> None:
+        """Take the session out of the caches: whoever has been refused must not resume it."""
+        context = self._context
+        forget_session(context.library, context.pointer, self._ssl)
 
     @property
     def handover(self) -> Handover:

@@ -13,11 +13,13 @@ from gatepost.store.zones import SharedZone, Zones
 
 from . import _hooks
 from ._load import Library, library
+from .advice import advise_on_key_file, advise_on_validity
 from .certificates import load_chain, load_key, path_bytes
 from .errors import config_error
 from .session_cache import ZoneCache
 from .settings import Keeping, TlsSettings, shown
 from .tickets import ZoneKeys, load_keys
+from .verification import OFF, ask_for_certificates
 
 _MAX_VERSION = 0x0304  # TLS 1.3; later versions are for later gateposts
 _NO_CERTIFICATE_COMPRESSION = 3 << 32  # SSL_OP_NO_TX_... | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, OpenSSL 3.2
@@ -38,13 +40,22 @@ _VERSION_BITS = {
 class Context:
     """What connections of one server are made from. Made before workers are forked, and shared by them."""
 
-    __slots__ = ("_keep", "is_server", "library", "pointer")
+    __slots__ = ("_keep", "is_server", "library", "pointer", "verify_client")
 
-    def __init__(self, library: Library, pointer: Any, *, is_server: bool, keep: tuple[Any, ...] = ()) -> None:
-        """``keep``: what callbacks use, alive as long as the context."""
+    def __init__(
+        self,
+        library: Library,
+        pointer: Any,
+        *,
+        is_server: bool,
+        keep: tuple[Any, ...] = (),
+        verify_client: str = OFF,
+    ) -> None:
+        """``keep``: what callbacks use, alive as long as the context. ``verify_client``: as ssl_verify_client."""
         self.library = library
         self.pointer = pointer
         self.is_server = is_server
+        self.verify_client = verify_client
         self._keep = keep
 
 
@@ -88,13 +99,20 @@ class _ServerContext:
         self.ciphers()
         self.certificates()
         self.certificate_compression()
+        ask_for_certificates(self.library, self.context, self.settings)
         self.dh_parameters()
         self.groups()
         zone = self.session_cache()
         keep += self.tickets(zone)
         self.conf_commands()
         self.lib.ERR_clear_error()
-        return Context(self.library, self.context, is_server=True, keep=keep)
+        return Context(
+            self.library,
+            self.context,
+            is_server=True,
+            keep=keep,
+            verify_client=self.settings.ssl_verify_client,
+        )
 
     def control(self, command: int, number: int = 0, pointer: Any = None) -> int:
         result: int = self.lib.SSL_CTX_ctrl(
@@ -158,7 +176,8 @@ class _ServerContext:
             self.key(key, certificate, leaf)
 
     def certificate(self, name: str) -> Any:
-        leaf, *chain = load_chain(self.library, name)
+        certificates = load_chain(self.library, name)
+        leaf, *chain = certificates
         if not self.lib.SSL_CTX_use_certificate(self.context, leaf):
             raise config_error(self.library, f'SSL_CTX_use_certificate("{shown(name)}") failed')
         stack = self.lib.OPENSSL_sk_new_null()
@@ -170,6 +189,7 @@ class _ServerContext:
         finally:
             self.lib.OPENSSL_sk_free(stack)
         self.leaves.append(leaf)
+        advise_on_validity(self.library, certificates, name, self.warn)
         return leaf
 
     def key(self, name: str, certificate: str, leaf: Any) -> None:
@@ -177,6 +197,7 @@ class _ServerContext:
         if not self.lib.SSL_CTX_use_PrivateKey(self.context, key):
             suffix = "" if certificate == name else f' for certificate "{shown(certificate)}"'
             raise config_error(self.library, f'SSL_CTX_use_PrivateKey("{shown(name)}") failed', suffix)
+        advise_on_key_file(name, self.warn)
         public = self.lib.X509_get0_pubkey(leaf)
         kinds = {self.lib.EVP_PKEY_get_base_id(public) if public else 0, self.lib.EVP_PKEY_get_base_id(key)}
         # Keys of some providers have no number of their own; then there is nothing to compare.

@@ -14,6 +14,7 @@ from gatepost.log import Level, quoted
 
 from ._fused import EOF, FAILED, SSL_ERROR_SYSCALL
 from ._load import Library
+from .settings import without_pin
 
 MAX_TEXT_BYTES = 1024  # message and queue together; nginx cuts here too
 _MAX_ENTRIES = 16  # the library's queue holds no more
@@ -167,10 +168,14 @@ def _system_text(code: int) -> str:
     return f" ({code}: {os.strerror(code)})" if code else ""
 
 
+class StepError(Exception):
+    """A step of loading something failed; the library's queue says why, the text says which step."""
+
+
 def config_error(library: Library, text: str, suffix: str = "") -> ConfigError:
-    """``text`` with the queue behind it, which is emptied."""
+    """``text`` with the queue behind it, which is emptied. PINs in the queue are not shown."""
     queue = _queue_text(drain(library)).decode("utf-8", "surrogateescape")
-    return ConfigError(f"{text}{queue}{suffix}")
+    return ConfigError(f"{text}{without_pin(queue)}{suffix}")
 
 
 def failure(library: Library, call: str, outcome: int, code: int) -> TlsError:

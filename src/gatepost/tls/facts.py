@@ -1,11 +1,18 @@
 """What a finished handshake settled: what the authentication service is told about the client's TLS."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from ._load import Library
+from .verification import verify_text
 
 _HOST_NAME = 0  # TLSEXT_NAMETYPE_host_name
+_SHA1_BYTES = 20  # a name for the certificate that services know it by, not a proof
+
+
+def _nothing() -> bytes:
+    return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,24 +21,88 @@ class Facts:
 
     ``sni`` and ``alpn`` are what the client asked for and got, empty if it did not ask. ``sni`` is the client's
     choice: quote it before it goes into a log.
+
+    ``verify`` is empty if no certificate was asked for, else ``SUCCESS``, ``NONE`` or ``FAILED:reason``. The rest
+    is empty without a certificate: ``subject`` and ``issuer`` as in RFC 2253, ASCII without controls; ``serial`` in
+    upper-case hex, an even number of digits; ``fingerprint``, SHA-1 of the DER in lower-case hex.
+    ``certificate`` makes the PEM text when it is called.
     """
 
     protocol: bytes
     cipher: bytes
     sni: bytes = b""
     alpn: bytes = b""
+    verify: bytes = b""
+    subject: bytes = b""
+    issuer: bytes = b""
+    serial: bytes = b""
+    fingerprint: bytes = b""
+    certificate: Callable[[], bytes] = field(default=_nothing, repr=False, compare=False)
 
 
-def read_facts(library: Library, ssl: Any) -> Facts:
-    """The facts of an ``SSL *`` after its handshake."""
+def read_facts(library: Library, ssl: Any, *, verifies: bool) -> Facts:
+    """The facts of an ``SSL *`` after its handshake. ``verifies``: its client was asked for a certificate."""
     ffi, lib = library.ffi, library.lib
     string = ffi.string
     name = lib.SSL_get_servername(ssl, _HOST_NAME)
     alpn, length = ffi.new("unsigned char **"), ffi.new("unsigned int *")
     lib.SSL_get0_alpn_selected(ssl, alpn, length)
+    protocol = string(lib.SSL_get_version(ssl))
+    cipher = string(lib.SSL_CIPHER_get_name(lib.SSL_get_current_cipher(ssl)))
+    sni = string(name) if name else b""
+    chosen = bytes(ffi.buffer(alpn[0], length[0])) if length[0] else b""
+    if not verifies:
+        return Facts(protocol, cipher, sni, chosen)
+    certificate = lib.SSL_get0_peer_certificate(ssl)
+    if not certificate:
+        return Facts(protocol, cipher, sni, chosen, b"NONE")
+    lib.X509_up_ref(certificate)
+    certificate = ffi.gc(certificate, lib.X509_free)  # the facts may outlive the connection
+    code = lib.SSL_get_verify_result(ssl)
     return Facts(
-        string(lib.SSL_get_version(ssl)),
-        string(lib.SSL_CIPHER_get_name(lib.SSL_get_current_cipher(ssl))),
-        string(name) if name else b"",
-        bytes(ffi.buffer(alpn[0], length[0])) if length[0] else b"",
+        protocol,
+        cipher,
+        sni,
+        chosen,
+        b"SUCCESS" if code == lib.X509_V_OK else b"FAILED:" + verify_text(library, code),
+        _name(library, lib.X509_get_subject_name(certificate)),
+        _name(library, lib.X509_get_issuer_name(certificate)),
+        _serial(library, certificate),
+        _fingerprint(library, certificate),
+        lambda: _printed(library, lambda bio: lib.PEM_write_bio_X509(bio, certificate)),
     )
+
+
+def _name(library: Library, name: Any) -> bytes:
+    """The most specific part first; what is not printable ASCII is escaped (RFC 2253)."""
+    lib = library.lib
+    return _printed(library, lambda bio: lib.X509_NAME_print_ex(bio, name, 0, lib.XN_FLAG_RFC2253))
+
+
+def _serial(library: Library, certificate: Any) -> bytes:
+    lib = library.lib
+    number = lib.X509_get_serialNumber(certificate)
+    # The library folds long numbers; a line end has no place in a header.
+    return _printed(library, lambda bio: lib.i2a_ASN1_INTEGER(bio, number)).replace(b"\\\n", b"")
+
+
+def _fingerprint(library: Library, certificate: Any) -> bytes:
+    ffi, lib = library.ffi, library.lib
+    digest, length = ffi.new("unsigned char[]", _SHA1_BYTES), ffi.new("unsigned int *")
+    if not lib.X509_digest(certificate, lib.EVP_sha1(), digest, length):
+        lib.ERR_clear_error()
+        return b""
+    return bytes(ffi.buffer(digest)).hex().encode()
+
+
+def _printed(library: Library, write: Callable[[Any], int]) -> bytes:
+    """What ``write`` puts into a BIO; empty if it fails."""
+    ffi, lib = library.ffi, library.lib
+    bio = ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
+    if write(bio) < 0:
+        lib.ERR_clear_error()
+        return b""
+    size = lib.BIO_ctrl_pending(bio)
+    text = ffi.new("char[]", size or 1)
+    lib.BIO_read(bio, text, size)
+    return bytes(ffi.buffer(text, size))

@@ -4,13 +4,25 @@ Nothing here loads OpenSSL: a configuration without TLS never does.
 """
 
 import mmap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive
-from gatepost.config.kinds import DATA_FILES, FLAG, PATH_CONF, SECONDS, STRING, enum, number, size_bytes, words
+from gatepost.config.directive import MAIL, MAIN, SERVER, Kind, Repeat, Scene, directive
+from gatepost.config.kinds import (
+    DATA_FILES,
+    FLAG,
+    NUMBER,
+    PATH_CONF,
+    SECONDS,
+    STRING,
+    enum,
+    number,
+    size_bytes,
+    words,
+)
 from gatepost.config.settings import ListenSettings
 from gatepost.errors import ConfigError, Where
 from gatepost.store.declare import declare_zone
@@ -123,6 +135,25 @@ def _deprecated_flag(given: Sequence[str], scene: Scene) -> bool:
 SESSION_CACHE = Kind(
     "off | none | [builtin[:size]] [shared:name:size]", (1, 2), _session_cache, _later_wins, _inherited
 )
+_PROTOCOLS = words("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_OLD_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1")  # RFC 7568, RFC 8996
+
+
+def _protocols(given: Sequence[str], scene: Scene) -> tuple[str, ...]:
+    chosen = _PROTOCOLS.parse(given, scene)
+    old = [word for word in chosen if word in _OLD_PROTOCOLS]
+    if old:
+        scene.warn(f'"{scene.name}" allows protocols below TLSv1.2: {" ".join(old)}')
+    return chosen
+
+
+def _optional_file(given: Sequence[str], scene: Scene) -> str | None:
+    """An empty word undoes what the outer level says."""
+    return PATH_CONF.parse(given, scene) if given[0] else None
+
+
+PROTOCOLS = Kind(_PROTOCOLS.syntax, _PROTOCOLS.arity, _protocols, _PROTOCOLS.combine)
+OPTIONAL_FILE = Kind("file", (1, 1), _optional_file)
 CONF_COMMANDS = Kind("name value", (2, 2), _conf_command)
 TICKET_KEYS = Kind("file", (1, 1), _ticket_key)  # path, place of the directive
 PASSWORD_FILE = Kind("file", (1, 1), _password_file)
@@ -154,7 +185,8 @@ class TlsSettings:
         default="",
         repeat=Repeat.ADDS,
         doc="""File with the private key, in PEM: the first belongs to the first certificate, and so on. Also
-        ``data:`` and the PEM text, or ``store:`` and the URI of an OpenSSL store.""",
+        ``data:`` and the PEM text, ``store:`` and the URI of an OpenSSL store, or ``engine:NAME:ID`` where the
+        library still has engines.""",
     )
     ssl_password_file: Passwords | None = directive(
         PASSWORD_FILE,
@@ -170,7 +202,7 @@ class TlsSettings:
         doc="""Send certificates compressed to clients that can take them (RFC 8879). Needs OpenSSL 3.2.""",
     )
     ssl_protocols: tuple[str, ...] = directive(
-        words("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+        PROTOCOLS,
         MAIL | SERVER,
         default="TLSv1.2 TLSv1.3",
         repeat=Repeat.ADDS,
@@ -240,6 +272,40 @@ class TlsSettings:
         doc="""A command for OpenSSL's own configuration parser, for what has no directive here. It comes last and
         overrides what the directives said.""",
     )
+    ssl_verify_client: str = directive(
+        enum("off", "on", "optional", "optional_no_ca"),
+        MAIL | SERVER,
+        default="off",
+        doc="""Whether clients are asked for a certificate. ``on``: one of an authority that we trust is required;
+        ``optional``: if one is sent, it must be good; ``optional_no_ca``: if one is sent, its authority may be
+        unknown. The authentication service is told what came.""",
+    )
+    ssl_verify_depth: int = directive(
+        NUMBER,
+        MAIL | SERVER,
+        default="1",
+        doc="""How many intermediate authorities may stand between a client's certificate and one we trust.""",
+    )
+    ssl_client_certificate: str | None = directive(
+        OPTIONAL_FILE,
+        MAIL | SERVER,
+        default=None,
+        doc="""File with the authorities of clients' certificates, in PEM. Clients are told their names, so that
+        they can choose a certificate.""",
+    )
+    ssl_trusted_certificate: str | None = directive(
+        OPTIONAL_FILE,
+        MAIL | SERVER,
+        default=None,
+        doc="""File with further authorities of clients' certificates, which clients are not told.""",
+    )
+    ssl_crl: str | None = directive(
+        OPTIONAL_FILE,
+        MAIL | SERVER,
+        default=None,
+        doc="""File with lists of revoked certificates, in PEM. With it, each certificate of a client's chain needs
+        a current list of its issuer.""",
+    )
     starttls: str = directive(
         enum("off", "on", "only"),
         MAIL | SERVER,
@@ -278,9 +344,35 @@ class TlsSettings:
             )
 
 
+_PIN = re.compile(r"(?<=pin-value=)[^;?&\s)]*")  # RFC 7512
+
+
+def without_pin(text: str) -> str:
+    """``text`` without the PINs of ``pkcs11:`` URIs in it."""
+    return _PIN.sub("...", text)
+
+
 def shown(name: str) -> str:
-    """The name of a certificate or key for a message. What stands in ``data:`` may be a secret."""
-    return "data:..." if name.startswith("data:") else name
+    """The name of a certificate or key for a message. What stands in ``data:`` may be a secret, so may a URI."""
+    return "data:..." if name.startswith("data:") else without_pin(name)
 
 
-SETTINGS: tuple[type, ...] = (TlsSettings,)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibrarySettings:
+    """How the process uses OpenSSL, for all servers."""
+
+    ssl_engine: str | None = directive(
+        STRING,
+        MAIN,
+        default=None,
+        doc="""An engine of OpenSSL before 4.0 that does everything it can do, in place of the library.""",
+    )
+    ssl_object_cache_inheritable: bool = directive(
+        FLAG,
+        MAIN,
+        default="on",
+        doc="""Whether a new configuration may take over certificates and keys whose files have not changed.""",
+    )
+
+
+SETTINGS: tuple[type, ...] = (TlsSettings, LibrarySettings)

@@ -18,7 +18,8 @@ from gatepost.session.settings import SessionSettings
 from gatepost.store.runtime import RuntimeDirectory
 from gatepost.store.zones import Zones
 from gatepost.tls.context import Context, server_context
-from gatepost.tls.settings import TlsSettings
+from gatepost.tls.engines import use_engine
+from gatepost.tls.settings import LibrarySettings, TlsSettings
 
 from .settings import WorkerSettings
 
@@ -77,8 +78,19 @@ def tls_contexts(
 def _contexts(
     configuration: Configuration, warn: Callable[[str], None], zones: Zones
 ) -> tuple[Context | None, ...]:
+    engine = configuration[LibrarySettings].ssl_engine
+    if engine is not None:
+        use_engine(engine)
+    heard: set[str] = set()
+
+    def warn_once(message: str) -> None:
+        # Servers that inherit one certificate have one thing to say about it.
+        if message not in heard:
+            heard.add(message)
+            warn(message)
+
     return tuple(
-        server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn, zones=zones)
+        server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn_once, zones=zones)
         if speaks_tls(server)
         else None
         for server in configuration.servers

@@ -149,8 +149,6 @@ class IgnoredSettings:
     timer_resolution: None = _ignored(MAIN, "time", _LOOP)
     lock_file: None = _ignored(MAIN, "file", "workers share no lock file")
     debug_points: None = _ignored(MAIN, "abort | stop", "that is for debugging nginx")
-    ssl_engine: None = _ignored(MAIN, "device", "name engines and providers in openssl.cnf")
-    ssl_object_cache_inheritable: None = _ignored(MAIN, "on | off", "certificate files are read again each time")
     google_perftools_profiles: None = _ignored(MAIN, "file", "that is for profiling nginx")
     use: None = _ignored(EVENTS, "method", _LOOP)
     multi_accept: None = _ignored(EVENTS, "on | off", _LOOP)
