@@ -309,6 +309,26 @@ def test_not_under_another_certificate(workers: Workers, pki: Pki, version: ssl.
     assert is_resumed(workers.context(**settings), ours, first_session(context, ours))
 
 
+@pytest.mark.parametrize("tickets", [True, False])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_not_under_other_client_authorities(
+    workers: Workers, pki: Pki, version: ssl.TLSVersion, tickets: bool
+) -> None:
+    settings = {"ssl_session_cache": SHARED, "ssl_session_tickets": tickets, "ssl_verify_client": "optional"}
+    contexts = [
+        workers.context(**settings, **files)
+        for files in (
+            {"ssl_client_certificate": pki.root},
+            {"ssl_client_certificate": pki.ecdsa},
+            {"ssl_trusted_certificate": pki.root},
+            {"ssl_trusted_certificate": pki.ecdsa},
+        )
+    ]
+    for made, asked in itertools.product(contexts, contexts):
+        ours = client(pki, version)
+        assert is_resumed(asked, ours, first_session(made, ours)) is (made is asked)
+
+
 def _garbage(value: bytes) -> bytes:
     return os.urandom(len(value))
 

@@ -8,7 +8,6 @@ lock is free, and the next master removes what they left.
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 
 from gatepost.errors import ConfigError
@@ -52,7 +51,8 @@ class RuntimeDirectory:
     def _make_in(self, parent: str, owner: int | None) -> None:
         """Raises OSError."""
         for _ in range(_TRIES):
-            path = tempfile.mkdtemp(prefix=PREFIX, dir=parent)  # mode 0700
+            path = os.path.join(parent, PREFIX + os.urandom(8).hex())
+            os.mkdir(path, 0o700)
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             except FileNotFoundError:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from gatepost.errors import ConfigError
 from gatepost.store.zones import SharedZone, Zones
 
 from . import _hooks
@@ -289,10 +290,35 @@ class _ServerContext:
             if not self.lib.X509_NAME_digest(name, sha1, digest, length):
                 raise config_error(self.library, "X509_NAME_digest() failed")
             material += self.ffi.buffer(digest)
+        material += self.trust()
         if not self.lib.EVP_Digest(
             self.ffi.from_buffer(material), len(material), digest, length, sha1, self.ffi.NULL
         ) or not self.lib.SSL_CTX_set_session_id_context(self.context, digest, _DIGEST_BYTES):
             raise config_error(self.library, "SSL_CTX_set_session_id_context() failed")
+
+    def trust(self) -> bytes:
+        """What decided whether a client's certificate is good: a session remembers the result.
+
+        Besides the names of CAs this is more than nginx looks at: there a session that was verified by other
+        trusted certificates, or before a revocation list came, can be resumed.
+        """
+        settings = self.settings
+        if settings.ssl_verify_client == OFF:
+            return b""
+        digest, length = self.ffi.new("unsigned char[]", _DIGEST_BYTES), self.ffi.new("unsigned int *")
+        parts = [b"%d" % settings.ssl_verify_depth]
+        for path in (settings.ssl_client_certificate, settings.ssl_trusted_certificate, settings.ssl_crl):
+            if path is None:
+                parts.append(b"none")
+                continue
+            try:
+                with open(path, "rb") as file:
+                    content = file.read()
+            except OSError as error:  # it has just been read, so this is a race or a pipe
+                raise ConfigError(f'open() "{path}" failed ({error.errno}: {error.strerror})') from error
+            self.lib.EVP_Digest(content, len(content), digest, length, self.lib.EVP_sha1(), self.ffi.NULL)
+            parts.append(bytes(self.ffi.buffer(digest)))
+        return b"".join(parts)
 
     def tickets(self, zone: SharedZone | None) -> tuple[Any, ...]:
         """What must stay alive: the lifetime and the keys."""
