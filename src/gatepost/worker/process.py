@@ -51,18 +51,19 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 def serve(heritage: Heritage) -> int:
     """Be a worker until told to stop; the exit status."""
-    try:
-        settle(heritage.configuration)
-    except ConfigError as error:
-        heritage.log.write(Level.EMERG, str(error))
-        return FATAL_STATUS
-    heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
-    report_stale_to(lambda text: heritage.log.write(Level.ALERT, text))
-    _entitle()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(Worker(loop, heritage).run())
+        # All code is loaded before root is given up: it may lie where the worker's user cannot read.
+        worker = Worker(loop, heritage)
+        settle(heritage.configuration)
+        heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
+        report_stale_to(lambda text: heritage.log.write(Level.ALERT, text))
+        _entitle()
+        loop.run_until_complete(worker.run())
+    except ConfigError as error:
+        heritage.log.write(Level.EMERG, str(error))
+        return FATAL_STATUS
     finally:
         loop.close()
     return 0
@@ -85,8 +86,12 @@ class Worker:
         self._log = heritage.log
         wheel = Deadlines(loop)
         self._host = Host(loop, wheel, Shared(loop, wheel))
-        self._endpoints: dict[Route, Endpoint] = {}
         self._resolvers: dict[ResolverSettings, Resolver] = {}
+        self._endpoints: dict[Route, Endpoint] = {
+            route: self._endpoint(route)
+            for listener in heritage.listeners
+            for route in (listener.bind.fallback, *listener.bind.routes.values())
+        }
         self._numbers = 0
         self._limit = heritage.configuration[WorkerSettings].worker_connections - len(heritage.listeners)
         self._crowded_at = -1.0
@@ -96,16 +101,12 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until QUIT (drain) or TERM (go)."""
-        for listener in self._heritage.listeners:
-            for route in (listener.bind.fallback, *listener.bind.routes.values()):
-                self._endpoints[route] = self._endpoint(route)
         for number, graceful in ((signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGQUIT, True)):
             self._loop.add_signal_handler(number, self._told, graceful)
         self._loop.add_signal_handler(signal.SIGUSR1, self._reopen)
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH):
-            self._loop.add_signal_handler(
-                number, _nothing
-            )  # the master's business; a group-wide kill may bring them
+            # The master's business; a signal to the whole group may bring them.
+            self._loop.add_signal_handler(number, _nothing)
         self._loop.add_reader(self._heritage.lifeline.read_fd, self._orphaned)
         gc.collect()
         gc.freeze()
