@@ -19,7 +19,7 @@ from collections import deque
 
 from gatepost.address import Address
 from gatepost.auth.message import Accepted, Refused, Request
-from gatepost.errors import AuthError, TlsError
+from gatepost.errors import EVERYDAY, AuthError, TlsError
 from gatepost.log import Level, SessionLog, quoted
 from gatepost.net.deadlines import Deadline
 from gatepost.net.host_names import UNAVAILABLE
@@ -47,7 +47,7 @@ from gatepost.protocol.machine import ClientMachine
 
 from .arrival import read_proxy_header
 from .endpoint import Endpoint, Host
-from .login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
+from .login import READING, BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
 
 READ_BYTES = 16384  # one TLS record; commands are far shorter
 GREETING = "sending client greeting line"  # what we do until the client may speak
@@ -109,7 +109,7 @@ class Session:
         except DeadlinePassedError:
             self._log.write(Level.INFO, f"client {_TIMED_OUT}")
         except StreamError as error:
-            self._log.write(Level.INFO, str(error))
+            self._log.write(Level.INFO if error.code in EVERYDAY else Level.CRIT, str(error))
         except (HeaderError, TlsError) as error:
             self._log.write(error.level, str(error))
         except Exception as error:  # noqa: BLE001 - a bug of ours must cost one session, not the worker
@@ -121,6 +121,15 @@ class Session:
                 self._stream.close()
             host.sessions.discard(self)
             host.on_ended.set()
+
+    def _limit(self) -> None:
+        """The time allowed begins anew. One that has passed, but that nobody has noticed yet, is over as well."""
+        self._stream.forgive()
+        self._deadline.set(self._endpoint.timeout)
+
+    def _unlimit(self) -> None:
+        self._stream.forgive()
+        self._deadline.clear()
 
     def _expired(self) -> None:
         if self._upstream is not None:
@@ -134,7 +143,7 @@ class Session:
         endpoint = self._endpoint
         stream = self._stream
         if endpoint.proxied or endpoint.ssl:
-            self._deadline.set(endpoint.timeout)
+            self._limit()
         if endpoint.proxied:
             self._log.action = "reading PROXY protocol"
             self._proxied = await read_proxy_header(stream)
@@ -145,12 +154,12 @@ class Session:
                 return
         self._log.action = GREETING
         self._machine = machine = endpoint.service.client(tls=endpoint.ssl, address=self._address)
-        self._deadline.set(endpoint.timeout)
+        self._limit()
         goes_on = await self._perform(machine.start())
         while goes_on:
             if self._wake_at is None:
-                data = await stream.read(READ_BYTES)
                 self._log.action = "in auth state"
+                data = await stream.read(READ_BYTES)
             else:
                 early = await self._read_until(self._wake_at)
                 if early is None:
@@ -180,9 +189,8 @@ class Session:
             return None
         finally:
             timer.cancel()
-            stream.forgive()  # no deadline runs meanwhile: a failure that nobody saw can only be the timer's
             self._wake_at = None
-            self._deadline.set(self._endpoint.timeout)
+            self._limit()  # forgives a timer that nobody saw, too
 
     async def _handshake(self) -> bool:
         """False: the client's certificate was refused, and the session is over."""
@@ -237,7 +245,7 @@ class Session:
                 todo.extend(self._machine.tell(ClientNamed(await self._client_host())))
             elif isinstance(effect, Wake):
                 self._log.action = effect.action
-                self._deadline.clear()
+                self._unlimit()
                 self._wake_at = self._host.loop.time() + effect.seconds
             else:
                 raise AssertionError(f"a client machine cannot ask for {type(effect).__name__}")
@@ -250,17 +258,17 @@ class Session:
         resolver = self._endpoint.resolver
         if resolver is None:
             return UNAVAILABLE
-        self._deadline.clear()
+        self._unlimit()
         host = await resolver.client_host(self._address, self._log)
         self._log.action = GREETING
-        self._deadline.set(self._endpoint.timeout)
+        self._limit()
         return host
 
     async def _finish(self, words: bytes = b"") -> None:
-        self._deadline.set(self._endpoint.timeout)
+        self._limit()
         if words:
             await self._stream.write(words)
-        self._deadline.clear()
+        self._unlimit()
         await self._stream.finish()
 
     # Authentication and login upstream
@@ -271,7 +279,7 @@ class Session:
         log = self._log
         machine = self._machine
         assert machine is not None
-        self._deadline.clear()
+        self._unlimit()
         self._attempts += 1
         log.action = "in http auth state"
         log.login = effect.credentials.user
@@ -303,7 +311,7 @@ class Session:
         log.write(Level.INFO, f'client login failed: "{quoted(verdict.text)}"')
         if verdict.wait_seconds:
             await asyncio.sleep(verdict.wait_seconds)
-        self._deadline.set(self._endpoint.timeout)
+        self._limit()
         assert self._machine is not None
         return self._machine.tell(AuthRefused(verdict.text, not verdict.wait_seconds, verdict.code))
 
@@ -316,7 +324,7 @@ class Session:
         self._upstream = login = UpstreamLogin(
             self._host.loop, verdict.address, self._proxy_header(), machine.upstream(verdict.account), log
         )
-        self._deadline.set(endpoint.timeout)
+        self._limit()
         words = endpoint.protocol.last_words.internal_error
         try:
             reply = await login.run()
@@ -325,7 +333,7 @@ class Session:
             if declined.credentials and endpoint.authenticator.backend_decides:
                 return self._backend_refused(declined)
             level = Level.INFO if endpoint.pass_error_message else Level.ERROR
-            log.action = "reading response from upstream"
+            log.action = READING
             log.write(level, f'upstream sent invalid response: "{quoted(declined.text)}"')
             if endpoint.pass_error_message:
                 words = declined.reply
@@ -352,7 +360,7 @@ class Session:
         log = self._log
         log.write(Level.INFO, f'client login failed: "{quoted(declined.text)}"')
         log.upstream = ""
-        self._deadline.set(self._endpoint.timeout)
+        self._limit()
         assert self._machine is not None
         return self._machine.tell(BackendRefused(declined.reply))
 

@@ -6,7 +6,7 @@ import os
 import socket
 
 from gatepost.address import Address
-from gatepost.errors import UpstreamError
+from gatepost.errors import EVERYDAY, UpstreamError
 from gatepost.log import Level, SessionLog
 from gatepost.net.stream import Stream, StreamError, connect
 from gatepost.protocol.events import Declined, Failed, LoggedIn, Send
@@ -15,19 +15,11 @@ from gatepost.tls.connection import Connection
 
 READ_BYTES = 16384  # greetings and login replies are far shorter
 
-# What an unreachable or overloaded backend looks like; anything else points at ourselves.
-_ORDINARY = frozenset(
-    {
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.EPIPE,
-        errno.ETIMEDOUT,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-        errno.EHOSTDOWN,
-        errno.ENETDOWN,
-    }
-)
+READING = "reading response from upstream"
+
+# What an unreachable or overloaded backend looks like; anything else points at ourselves. EAGAIN: the queue of its
+# unix socket is full.
+_ORDINARY = EVERYDAY | {errno.EAGAIN}
 
 
 class LoginFailedError(UpstreamError):
@@ -82,7 +74,9 @@ class UpstreamLogin:
             return await self._talk(stream)
         except StreamError as error:
             text = str(error)
-            if error.call == "connect":
+            if error.call == "recv":
+                self._log.action = READING
+            elif error.call == "connect":
                 text = f"connect() to {self._log.upstream} failed ({error.code}: {os.strerror(error.code)})"
             level = Level.ERROR if error.code in _ORDINARY else Level.CRIT
             raise LoginFailedError(text, level=level) from error
@@ -91,9 +85,9 @@ class UpstreamLogin:
         machine = self._machine
         while True:
             data = await stream.read(READ_BYTES)
+            self._log.action = READING
             if not data:
                 raise LoginFailedError("upstream closed the connection before the login was complete")
-            self._log.action = "reading response from upstream"
             for effect in machine.receive(data):
                 if isinstance(effect, Send):
                     self._log.action = effect.action or self._log.action
