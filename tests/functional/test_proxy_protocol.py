@@ -1,6 +1,5 @@
 """PROXY headers byte by byte, hostile, trusted and not; and those that backends get."""
 
-import queue
 import re
 import socket
 import struct
@@ -13,6 +12,7 @@ from .auth_service import AuthService, accept
 from .certificates import Certificates
 from .gateway import Gateway
 from .line_client import LineClient
+from .ports import claim_port
 from .scripted_backend import ScriptedBackend, imap_login
 
 CONFIGURATION = """
@@ -55,10 +55,10 @@ GREETING = b"* OK IMAP4 ready"
 
 
 class Told:
-    """A backend that wants a PROXY header, and keeps it."""
+    """A backend that wants a PROXY header. ``headers`` keeps it by the user who then logged in."""
 
     def __init__(self) -> None:
-        self.headers: queue.Queue[bytes] = queue.Queue()
+        self.headers: dict[str, bytes] = {}
 
     def __call__(self, conversation: LineClient) -> None:
         header = conversation.take(5)
@@ -67,8 +67,8 @@ class Told:
         else:
             header += conversation.take(11)
             header += conversation.take(int.from_bytes(header[14:16], "big"))
-        self.headers.put(header)
-        tag, _, _ = imap_login(conversation)
+        tag, user, _ = imap_login(conversation)
+        self.headers[user.decode()] = header
         conversation.send(tag + b" OK in\r\n")
         conversation.line()
 
@@ -161,7 +161,7 @@ def test_in_the_clear(
     headers = request_of(service, user)
     assert headers["Client-IP"] == client
     assert proxy_lines(headers) == lines
-    assert told.headers.get(timeout=30).startswith(b"PROXY TCP")
+    assert told.headers[user].startswith(b"PROXY TCP")
     gateway.wait_for_log(
         rf'client logged in, client: {re.escape(client)}, server: 127\.0\.0\.1:\d+, login: "{user}"'
     )
@@ -183,7 +183,7 @@ def test_a_handshake_right_behind_the_header(
     headers = request_of(service, user)
     assert headers["Client-IP"] == "192.0.2.1"
     assert headers["Auth-SSL"] == "on"
-    told.headers.get(timeout=30)
+    assert told.headers[user].startswith(SIGNATURE)
 
 
 def test_a_proxy_that_is_not_trusted(gateway: Gateway, service: AuthService) -> None:
@@ -249,7 +249,7 @@ def test_a_line_for_the_backend(gateway: Gateway, told: Told) -> None:
         connection.line()
         assert connection.command(b"a LOGIN line-out header") == b"a OK in"
     # The destination is the gateway's own end of the connection, not what the header in front said.
-    assert told.headers.get(timeout=30) == b"PROXY TCP4 192.0.2.1 127.0.0.1 1234 %d\r\n" % gateway.port
+    assert told.headers["line-out"] == b"PROXY TCP4 192.0.2.1 127.0.0.1 1234 %d\r\n" % gateway.port
 
 
 def test_families_are_mixed(gateway: Gateway, told: Told) -> None:
@@ -257,7 +257,7 @@ def test_families_are_mixed(gateway: Gateway, told: Told) -> None:
         connection.send(IPV6)
         connection.line()
         assert connection.command(b"a LOGIN mixed header") == b"a OK in"
-    assert told.headers.get(timeout=30) == b"PROXY TCP6 2001:db8::1 127.0.0.1 1234 %d\r\n" % gateway.port
+    assert told.headers["mixed"] == b"PROXY TCP6 2001:db8::1 127.0.0.1 1234 %d\r\n" % gateway.port
 
 
 def items(data: bytes) -> dict[int, bytes]:
@@ -277,7 +277,7 @@ def test_a_binary_header_for_the_backend(gateway: Gateway, told: Told, certifica
         connection.start_tls(context)
         connection.line()
         assert connection.command(b"a LOGIN binary-out header") == b"a OK in"
-    header = told.headers.get(timeout=30)
+    header = told.headers["binary-out"]
     ours = (
         socket.inet_aton("192.0.2.1") + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 1234, gateway.ports[1])
     )
@@ -298,7 +298,7 @@ def test_a_unix_client(gateway: Gateway, told: Told, service: AuthService) -> No
     with LineClient.unix(gateway.directory / "plain.sock") as connection:
         assert connection.line() == GREETING
         assert connection.command(b"a LOGIN unix-plain header") == b"a OK in"
-    assert told.headers.get(timeout=30)[12:19] == bytes.fromhex("20 00 0007 03 0004")
+    assert told.headers["unix-plain"][12:19] == bytes.fromhex("20 00 0007 03 0004")
     assert request_of(service, "unix-plain")["Client-IP"] == "unix:"
     gateway.wait_for_log(r'client logged in, client: unix:, server: unix:/\S+/plain\.sock, login: "unix-plain"')
 
@@ -309,7 +309,7 @@ def test_a_unix_client_that_is_trusted(gateway: Gateway, told: Told, service: Au
         assert connection.line() == GREETING
         assert connection.line() == b"a OK in"
     # A unix socket is no destination in a network, but the client keeps its name.
-    assert told.headers.get(timeout=30) == b"PROXY TCP4 192.0.2.1 0.0.0.0 1234 0\r\n"
+    assert told.headers["unix-proxied"] == b"PROXY TCP4 192.0.2.1 0.0.0.0 1234 0\r\n"
     assert request_of(service, "unix-proxied")["Client-IP"] == "192.0.2.1"
 
 
@@ -318,5 +318,56 @@ def test_a_unix_client_that_its_proxy_does_not_know(gateway: Gateway, told: Told
         connection.send(b"PROXY UNKNOWN\r\na LOGIN unix-unknown header\r\n")
         assert connection.line() == GREETING
         assert connection.line() == b"a OK in"
-    assert told.headers.get(timeout=30) == b"PROXY UNKNOWN\r\n"
+    assert told.headers["unix-unknown"] == b"PROXY UNKNOWN\r\n"
     assert request_of(service, "unix-unknown")["Client-IP"] == "unix:"
+
+
+# What else hangs on the client's address
+
+
+def test_a_backend_that_refuses_the_connection(directory: Path) -> None:
+    closed = claim_port()
+    mail = "auth_http 127.0.0.1:%d; server {{ listen 127.0.0.1:{0}; protocol imap; proxy_protocol on; }}"
+    with (
+        AuthService(lambda _: accept(closed)) as service,
+        Gateway(directory / "refused", mail % service.port) as gateway,
+        LineClient.plain(gateway.port) as connection,
+    ):
+        connection.line()
+        assert connection.command(b"a LOGIN joe secret") == b"* BAD internal server error"
+        assert connection.rest() == b""
+        gateway.wait_for_log(
+            r"\[error\] .*failed \(111: Connection refused\) while sending PROXY protocol header to upstream, "
+        )
+
+
+def test_xclient_names_whom_the_header_named(directory: Path) -> None:
+    heard: list[bytes] = []
+
+    def backend(conversation: LineClient) -> None:
+        conversation.send(b"220 ready\r\n")
+        for _ in range(2):
+            heard.append(conversation.line())
+            conversation.send(b"250 fine\r\n")
+        conversation.line()
+
+    mail = """
+        auth_http 127.0.0.1:%d;
+        set_real_ip_from 127.0.0.1;
+        server {{ listen 127.0.0.1:{0} proxy_protocol; protocol smtp; server_name edge; }}
+    """
+    with (
+        ScriptedBackend(backend) as smtp,
+        AuthService(lambda _: accept(smtp.port)) as service,
+        Gateway(directory / "xclient", mail % service.port) as gateway,
+        LineClient.plain(gateway.port) as connection,
+    ):
+        connection.send(IPV6)
+        assert connection.line() == b"220 edge ESMTP ready"
+        # NUL joe NUL secret
+        assert connection.command(b"AUTH PLAIN AGpvZQBzZWNyZXQ=") == b"235 2.0.0 OK"
+    assert heard == [b"EHLO edge", b"XCLIENT ADDR=IPV6:2001:db8::1 LOGIN=joe NAME=[UNAVAILABLE]"]
+    (request,) = service.requests
+    assert request.headers["Client-Host"] == "[UNAVAILABLE]"
+    names = list(request.headers)
+    assert names[names.index("Client-Host") + 1] == "Proxy-Protocol-Addr"

@@ -227,7 +227,8 @@ class Worker:
 
 def _client_address(family: socket.AddressFamily, peer: object) -> Address:
     if isinstance(peer, tuple):
-        return Address(family, peer[0], peer[1])
+        # Without the zone of an address of one link (fe80::1%eth0): it means nothing to whoever is told.
+        return Address(family, peer[0].partition("%")[0], peer[1])
     return Address(socket.AF_UNIX, "")
 
 
