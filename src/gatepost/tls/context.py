@@ -7,6 +7,7 @@ and ``ssl_conf_command`` comes last, so that it overrides everything.
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gatepost.errors import ConfigError
@@ -91,7 +92,7 @@ class _ServerContext:
         made = self.lib.SSL_CTX_new(self.lib.TLS_method())
         if not made:
             raise config_error(using, "SSL_CTX_new() failed")
-        self.context = self.ffi.gc(made, self.lib.SSL_CTX_free)
+        self.context = self.ffi.gc(made, partial(_free, using.ffi, using.lib))
 
     def make(self, alpn: bytes) -> Context:
         self.fixed_options()
@@ -366,3 +367,12 @@ class _ServerContext:
                 raise config_error(self.library, f'SSL_CONF_cmd("{command.name}", "{value}") failed')
         if lib.SSL_CONF_CTX_finish(parser) != 1:
             raise config_error(self.library, "SSL_CONF_finish() failed")
+
+
+def _free(ffi: Any, lib: Any, context: Any) -> None:
+    """Let go of a context that nobody has any more.
+
+    The library would say of each session in its own memory that it is removed; in a zone it is still good.
+    """
+    lib.SSL_CTX_sess_set_remove_cb(context, ffi.NULL)
+    lib.SSL_CTX_free(context)

@@ -47,7 +47,7 @@ class ZoneCache:
         try:
             table.put(key, self._ffi.buffer(value)[:], ends)
         except StoreError as error:
-            self._complain(error)
+            self._complain(f'could not allocate new session in SSL session shared cache "{self._zone.name}"', error)
         finally:
             lib.OPENSSL_cleanse(value, size)  # it holds the master secret
 
@@ -58,7 +58,7 @@ class ZoneCache:
         try:
             value = table.get(session_id)
         except StoreError as error:
-            self._complain(error)
+            self._complain(f'SSL session shared cache "{self._zone.name}" failed', error)
             return ffi.NULL
         if value is None:
             return ffi.NULL
@@ -77,7 +77,7 @@ class ZoneCache:
         try:
             table.remove(key)
         except StoreError as error:
-            self._complain(error)
+            self._complain(f'SSL session shared cache "{self._zone.name}" failed', error)
 
     def _parsed(self, value: bytes) -> Any:
         """The session, or NULL for bytes that are none. Leaves nothing in the error queue."""
@@ -93,10 +93,8 @@ class ZoneCache:
         found = self._lib.SSL_SESSION_get_id(session, self._length)
         return bytes(self._ffi.buffer(found, self._length[0]))
 
-    def _complain(self, error: StoreError) -> None:
+    def _complain(self, text: str, error: StoreError) -> None:
         now = time.monotonic()
         if now - self._warned_at >= WARN_SECONDS:
             self._warned_at = now
-            self._zone.warn(
-                f'could not allocate new session in SSL session shared cache "{self._zone.name}" ({error})'
-            )
+            self._zone.warn(f"{text} ({error})")
