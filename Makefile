@@ -3,6 +3,7 @@
 #   make install             .venv with the command .venv/bin/gatepost
 #   make demo [ARGS=--check] a mail server and gatepost in front of it, on this machine
 #   make test [ARGS=...]     all tests; ARGS go to pytest
+#   make conformance         what sslyze, testssl.sh and command-injection-tester say about us
 #   make lint                formatter, linter, types
 #   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside Debian's nginx if it is installed
 #
@@ -12,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
 
-.PHONY: install demo test programs lint bench native clean
+.PHONY: install demo test programs conformance lint bench native clean
 
 install: $(VENV)/.installed
 	@echo 'gatepost is $(BIN)/gatepost'
@@ -24,7 +25,11 @@ test: programs $(VENV)/.installed-dev native
 	$(BIN)/python -m pytest $(ARGS)
 
 programs:
-	@sh tools/need-programs dovecot curl haproxy openssl swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
+	@sh tools/need-programs dovecot curl haproxy openssl softhsm2-util swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
+
+conformance: $(VENV)/.installed-conformance native
+	@sh tools/need-programs testssl
+	$(BIN)/python -m conformance
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
@@ -45,6 +50,8 @@ $(VENV)/.installed-demo: pyproject.toml tools/make-venv
 	$(SETUP) demo
 $(VENV)/.installed-dev: pyproject.toml tools/make-venv
 	$(SETUP) dev
+$(VENV)/.installed-conformance: pyproject.toml tools/make-venv
+	$(SETUP) conformance
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
