@@ -81,6 +81,17 @@ def test_a_file_without_a_certificate(library: Library, pki: Pki) -> None:
     assert "no start line" in text
 
 
+@pytest.mark.parametrize("lines", [1, 5])
+def test_truncated_files(library: Library, pki: Pki, tmp_path: Path, lines: int) -> None:
+    path = tmp_path / "truncated.pem"
+    path.write_text("".join(text_of(pki.ecdsa).splitlines(keepends=True)[:lines]))
+    text = refused_chain(library, str(path))
+    assert text.startswith(f'cannot load certificate "{path}": PEM_read_bio_X509_AUX() failed (SSL: error:0480006')
+    path.write_text("".join(text_of(pki.rsa_key).splitlines(keepends=True)[:lines]))
+    text = refused(library, str(path))
+    assert text.startswith(f'cannot load certificate key "{path}": PEM_read_bio_PrivateKey() failed (SSL: error:')
+
+
 def test_a_damaged_certificate_behind_the_first(library: Library, pki: Pki, tmp_path: Path) -> None:
     path = tmp_path / "damaged.pem"
     path.write_text(text_of(pki.rsa) + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")

@@ -49,6 +49,18 @@ def test_a_session(library: Library, pki: Pki, version: ssl.TLSVersion) -> None:
 
 
 @BOTH
+def test_a_client_hello_byte_by_byte(library: Library, pki: Pki, version: ssl.TLSVersion) -> None:
+    with pair(make_context(library, pki), limited(pki, version)) as (connection, client):
+        with pytest.raises(ssl.SSLWantReadError):
+            client.tls.do_handshake()
+        for byte in client.take():
+            assert connection.handshake() == WANT_READ
+            client.socket.sendall(bytes((byte,)))
+        shake_hands(connection, client)
+        assert connection.facts.protocol.decode() == version.name.replace("_", ".")
+
+
+@BOTH
 def test_what_comes_with_the_finished_is_pending(library: Library, pki: Pki, version: ssl.TLSVersion) -> None:
     """The library reads ahead: the descriptor will not become readable for these bytes."""
     with pair(make_context(library, pki), limited(pki, version)) as (connection, client):

@@ -1,3 +1,5 @@
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -275,3 +277,17 @@ def test_settings_of_the_library(tmp_path: Path) -> None:
     assert mistake(tmp_path, "mail { ssl_engine a; }", LibrarySettings, TlsSettings) == (
         '"ssl_engine" directive is not allowed here in :1'
     )
+
+
+def test_a_named_pipe_gives_its_passwords_once_to_all_servers(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(b"first\nsecond\n",), daemon=True)
+    writer.start()
+    text = f"mail {{ ssl_password_file {path}; server {{ listen 1; }} server {{ listen 2; }} }}"
+    first, second = read(tmp_path, text, ListenSettings, TlsSettings).servers
+    writer.join(30)
+    found = first[TlsSettings].ssl_password_file
+    assert found is not None
+    assert list(found) == [b"first\0", b"second\0"]
+    assert second[TlsSettings].ssl_password_file is found
