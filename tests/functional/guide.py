@@ -14,7 +14,7 @@ from .waiting import LIMIT_SECONDS, wait_until
 TLS_GUIDE = Path(__file__).parent.parent.parent / "docs" / "tls.md"
 SHOWN_DIRECTORY = "/etc/gatepost"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LISTEN = re.compile(r"\blisten (\d+)\b")
+_LISTEN = re.compile(r"\blisten +(\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
