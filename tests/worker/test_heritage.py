@@ -63,6 +63,28 @@ def test_a_context_only_where_clients_can_come_to_a_handshake(tmp_path: Path, ce
     assert [context is None for context in tls_contexts(configuration, quiet)] == [True, False, False, False, False]
 
 
+def test_what_servers_share_is_warned_of_once(tmp_path: Path, certificate: Path) -> None:
+    path = tmp_path / "open.pem"
+    path.write_bytes(certificate.read_bytes())
+    path.chmod(0o644)
+    configuration = configure(
+        tmp_path,
+        f"""ssl_certificate {path}; ssl_certificate_key {path};
+        server {{ listen unix:{tmp_path}/a ssl; protocol imap; }}
+        server {{ listen unix:{tmp_path}/b ssl; protocol imap; }}""",
+    )
+    heard: list[str] = []
+    assert None not in tls_contexts(configuration, heard.append)
+    assert heard == [f'certificate key "{path}" can be read by every user of this machine']
+
+
+def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "engine.conf"
+    path.write_text("ssl_engine gatepost_nowhere; mail { }")
+    with pytest.raises(ConfigError, match=r'^ENGINE_by_id\("gatepost_nowhere"\) failed \(SSL: error:'):
+        tls_contexts(load(Installation(str(path))), quiet)
+
+
 def test_servers_log_where_they_say_and_else_to_the_main_log(tmp_path: Path) -> None:
     configuration = configure(
         tmp_path,
