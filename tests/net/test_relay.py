@@ -2,8 +2,11 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import socket
+import termios
+from array import array
 from dataclasses import dataclass, field
 
 import pytest
@@ -234,23 +237,38 @@ async def test_unix_sockets_are_joined_too(loop: Loop) -> None:
 # Back-pressure -----------------------------------------------------------------------------------
 
 
-async def fill(far: Far) -> int:
-    """Write until nothing is taken for a while; how many bytes were."""
+async def fill(joined: Joined, far: Far) -> int:
+    """Write until the relay is stuck with it; how many bytes were taken."""
     total = 0
-    while True:
-        try:
-            async with asyncio.timeout(0.05):
-                await far.write(bytes(8192))
-        except TimeoutError:
-            return total
-        total += 8192
+
+    async def write() -> None:
+        nonlocal total
+        while True:
+            await far.write(bytes(8192))
+            total += 8192
+
+    writing = asyncio.ensure_future(write())
+    await until(lambda: joined.pending)
+    state = -1, -1
+    while state != (state := (joined.accounts.runs, total)):
+        await asyncio.sleep(IDLE_SECONDS)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    return total
+
+
+def unread(sock: socket.socket) -> int:
+    """How many bytes the kernel holds for us."""
+    count = array("i", [0])
+    fcntl.ioctl(sock, termios.FIONREAD, count)
+    return count[0]
 
 
 @ways
 @story
 async def test_a_client_that_never_reads_stops_the_backend(loop: Loop, tls: bool) -> None:
     joined = await join(loop, tls=tls, small=True)
-    assert await fill(joined.backend) < 2_000_000
+    assert await fill(joined, joined.backend) < 2_000_000
     assert 0 < joined.pending <= CHUNK_BYTES
     await joined.assert_idle()
     await joined.client.write(b"still heard\r\n")
@@ -264,7 +282,7 @@ async def test_a_client_that_never_reads_stops_the_backend(loop: Loop, tls: bool
 @story
 async def test_a_backend_that_never_reads_stops_the_client(loop: Loop, tls: bool) -> None:
     joined = await join(loop, tls=tls, small=True)
-    assert await fill(joined.client) < 2_000_000
+    assert await fill(joined, joined.client) < 2_000_000
     assert 0 < joined.pending <= CHUNK_BYTES
     await joined.assert_idle()
     await joined.backend.write(b"still heard\r\n")
@@ -539,7 +557,10 @@ async def test_a_reset_behind_more_than_one_turn_can_take_is_noticed(
     monkeypatch.setattr(module, "CHUNKS_PER_TURN", 1)
     joined = await join(loop, tls=tls, start=False)
     joined.accounts.remove_reader(joined.relay._client_fd)
-    await fill(joined.client)
+    writing = asyncio.ensure_future(joined.client.write(bytes(1_000_000)))
+    await until(lambda: unread(joined.relay._client) > CHUNK_BYTES + 20000)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
     joined.relay.start(b"", b"")
     joined.client.reset()
     assert len(await joined.backend.read_all()) >= CHUNK_BYTES
@@ -551,7 +572,7 @@ async def test_a_reset_behind_more_than_one_turn_can_take_is_noticed(
 @story
 async def test_what_a_client_sent_before_its_reset_arrives(loop: Loop, tls: bool) -> None:
     joined = await join(loop, tls=tls, small=True)
-    await fill(joined.client)
+    await fill(joined, joined.client)
     joined.client.reset()
     await asyncio.sleep(0.01)
     got = await joined.backend.read_all()
@@ -698,7 +719,7 @@ async def test_a_worker_that_has_to_go_says_why(loop: Loop, tls: bool) -> None:
 @story
 async def test_last_words_do_not_go_into_the_middle_of_a_reply(loop: Loop, tls: bool) -> None:
     joined = await join(loop, tls=tls, small=True)
-    await fill(joined.backend)
+    await fill(joined, joined.backend)
     joined.relay.shut_down()
     got = bytearray()
     try:
