@@ -7,7 +7,7 @@ from .edge import HOST, Door
 from .verdict import Verdict, run
 
 _LIMIT_SECONDS = 180.0
-_PATIENCE_SECONDS = 2  # for each answer; it takes silence of this length for the end of an answer
+_PATIENCE_SECONDS = 3  # for each answer; it takes silence of this length for the end of an answer
 _CLEAR = "Probably no command injection here!"  # its best word; there is no other
 
 

@@ -1,6 +1,7 @@
 """testssl.sh: what it rates MEDIUM or worse is an objection."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from .edge import HOST, Door
@@ -12,14 +13,15 @@ _REMARKABLE = ("LOW", "WARN")  # WARN rates nothing: it tells what it could not 
 # Protocols, cipher categories, forward secrecy, preferences, certificates and sessions, weaknesses. Left out are
 # what only concerns web servers, and the simulation of browsers.
 _CHECKS = ("-p", "-s", "-f", "-P", "-S", "-U")
+CIPHER_CHECKS = ("-s",)  # enough to find weak ciphers
 _LAST = "LUCKY13"  # among the last checks: whoever comes so far has seen everything
 
 
-def judge(door: Door, authority: Path, directory: Path) -> Verdict:
+def judge(door: Door, authority: Path, directory: Path, checks: Sequence[str] = _CHECKS) -> Verdict:
     findings = directory / f"testssl-{door.port}.json"
     # "testssl" is Debian's name for it.
     command = ["testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none"]
-    command += ["--add-ca", str(authority), "--ip", "127.0.0.1", "--jsonfile", str(findings), *_CHECKS]
+    command += ["--add-ca", str(authority), "--ip", "127.0.0.1", "--jsonfile", str(findings), *checks]
     if door.starttls:
         command += ["--starttls", door.starttls]
     status, report = run([*command, f"{HOST}:{door.port}"], _LIMIT_SECONDS)
@@ -34,5 +36,5 @@ def judge(door: Door, authority: Path, directory: Path) -> Verdict:
     objections = texts[_OBJECTIONABLE]
     identities = {one["id"] for one in found}
     if not {"TLS1_2", "TLS1_3", _LAST} <= identities:
-        objections += (f"not all checks were made (exit status {status})",)
+        objections += (f"no verdict: not all checks were made (exit status {status})",)
     return Verdict("testssl.sh", door.name, objections, texts[_REMARKABLE], report)
