@@ -79,6 +79,9 @@ class Far:
         self.socket.close()
 
 
+_IGNORE_UNEXPECTED_EOF = 1 << 7  # SSL_OP_IGNORE_UNEXPECTED_EOF, which ssl names from Python 3.12 on
+
+
 class TlsFar(Far):
     """The client's end of a TLS connection. ``held`` is what it has encrypted and not yet sent."""
 
@@ -86,6 +89,8 @@ class TlsFar(Far):
         super().__init__(sock)
         self.incoming = ssl.MemoryBIO()
         self.held = ssl.MemoryBIO()
+        # Where Python asks OpenSSL to take a bare end for close_notify, a test could not tell them apart.
+        context.options &= ~ssl.Options(_IGNORE_UNEXPECTED_EOF)
         self.tls = context.wrap_bio(self.incoming, self.held, server_hostname="localhost")
 
     async def handshake(self, *, hold_last_flight: bool = False) -> None:
@@ -101,10 +106,13 @@ class TlsFar(Far):
         """Some bytes; ``b""`` at close_notify. Raises EOFError when the stream ends without one."""
         try:
             data: bytes = await self._work(lambda: self.tls.read(limit))
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
-            if isinstance(error, ssl.SSLEOFError):
-                raise EOFError from error
+        except ssl.SSLZeroReturnError:
             return b""
+        except ssl.SSLError as error:
+            # The class of its own came to memory BIOs in a later 3.11.
+            if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                raise EOFError from error
+            raise
         return data
 
     async def write(self, data: bytes) -> None:
