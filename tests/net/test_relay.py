@@ -8,6 +8,7 @@ import socket
 import termios
 from array import array
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from gatepost.net import relay as module
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.relay import CHUNK_BYTES, Relay, Shared
 from gatepost.net.stream import Stream
+from gatepost.tls.connection import WANT_WRITE, Connection
 from tests.wire import Accounts, Far, Lines, TlsFar, contexts, pair, story, until
 
 from .key_updater import KeyUpdater
@@ -419,6 +421,46 @@ async def test_a_backend_that_says_all_and_closes_is_heard_to_the_end(loop: Loop
     assert await joined.client.read() == b""  # under TLS: close_notify
     await saying
     joined.client.close()
+    await joined.end()
+    assert joined.lines.texts == [DONE]
+
+
+class Hesitant:
+    """A TLS connection that finds no room for its close_notify at first."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.refusals = 2
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def shutdown(self) -> int:
+        if self.refusals:
+            self.refusals -= 1
+            return WANT_WRITE
+        return self._connection.shutdown()
+
+
+@pytest.mark.parametrize("order", ["backend", "client", "backend, client", "client, backend"])
+@story
+async def test_close_notify_waits_until_there_is_room_for_it(loop: Loop, order: str) -> None:
+    joined = await join(loop, tls=True, start=False)
+    connection = joined.relay._tls
+    assert connection is not None
+    joined.relay._tls = hesitant = Hesitant(connection)  # type: ignore[assignment]
+    joined.relay.start(b"", b"")
+    ends = {"backend": joined.backend.end, "client": joined.client.end}
+    for side in order.split(", "):
+        ends[side]()
+        await asyncio.sleep(0)
+    if "backend" not in order:
+        assert await joined.backend.read() == b""
+        joined.backend.close()
+    assert await joined.client.read() == b""
+    assert hesitant.refusals == 0
+    if "client" not in order:
+        joined.client.end()
     await joined.end()
     assert joined.lines.texts == [DONE]
 

@@ -211,7 +211,7 @@ class Relay:
         """The client's last byte has been handed on."""
         if self._upstream_done:
             if not self._to_client:
-                self._end()
+                self._end_client_side()
             return
         with contextlib.suppress(OSError):  # gone: reading will tell
             self._upstream.shutdown(socket.SHUT_WR)
@@ -307,13 +307,13 @@ class Relay:
 
     def _end_client_side(self) -> None:
         """The upstream's last byte has been handed on."""
-        if self._client_done:
-            if not self._to_upstream:
-                self._end()
-            return
         if self._tls is not None and self._tls.shutdown() == WANT_WRITE:
             # No room behind the last bytes; without close_notify they would look cut off.
             self._shared.loop.add_writer(self._client_fd, self._on_client_writable)
+        elif self._client_done:
+            if not self._to_upstream:
+                self._end()
+            return
         else:
             with contextlib.suppress(OSError):  # gone: reading will tell
                 self._client.shutdown(socket.SHUT_WR)
