@@ -1,218 +1,310 @@
-"""Logging in upstream: a scripted machine against real sockets."""
+"""Logging in upstream: real sockets, the IMAP machine and scripted ones, on both kinds of loops."""
 
 import asyncio
-import contextlib
+import errno
+import os
 import socket
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from gatepost.address import Address, unix
 from gatepost.log import Level, SessionLog
-from gatepost.protocol.events import Close, Declined, Effect, Event, Failed, LoggedIn, Send
+from gatepost.protocol.events import Account, Declined, Effect, Event, Failed, LoggedIn, Send, StartTls
+from gatepost.protocol.imap.upstream import ImapUpstream
+from gatepost.protocol.machine import UpstreamMachine
 from gatepost.session.login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
-from tests.wire import Far, Lines, story
+from tests.wire import Accounts, Far, Lines, story
+
+from .edge import PASSWORD, Backend
 
 Loop = asyncio.AbstractEventLoop
 
-DECLINED = Declined(b"a NO no\r\n", b"NO no", credentials=True)
 
+class Script:
+    """A machine that answers each piece of input with the next list of effects."""
 
-class Scripted:
-    """An upstream machine: each line it receives is a key of ``script``. ``left`` is its rest."""
-
-    def __init__(self, script: dict[bytes, Effect], left: bytes = b"") -> None:
-        self.script = script
-        self.left = left
+    def __init__(self, *effects: list[Effect]) -> None:
+        self.effects = list(effects)
+        self.seen = b""
 
     def receive(self, data: bytes) -> list[Effect]:
-        return [self.script[line] for line in data.splitlines()]
+        self.seen += data
+        return self.effects.pop(0) if self.effects else []
 
     def tell(self, _event: Event) -> list[Effect]:
         return []
 
     def rest(self) -> bytes:
-        return self.left
+        return b"rest"
 
 
-class Scene:
-    """A backend that listens, and the log of the session."""
+def imap() -> ImapUpstream:
+    return ImapUpstream(b"a", Account(b"joe", PASSWORD, proven=True), 65536)
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.setblocking(False)
-        self.address = Address(socket.AF_INET, *self._listener.getsockname()[:2])
+
+class Attempt:
+    """One login at ``place``, and what the log says we are doing."""
+
+    def __init__(
+        self, loop: Loop, backend: Backend | Address, machine: UpstreamMachine, header: bytes = b""
+    ) -> None:
+        self.accounts = Accounts(loop)
         self.log = SessionLog(Lines().log(), 1, "192.0.2.1", "0.0.0.0:143")
-        self.log.upstream = "10.0.0.5:143"
+        self.log.upstream = "as the service wrote it"
+        self.log.action = "connecting to upstream"
+        if isinstance(backend, Backend):
+            address = (
+                Address(socket.AF_INET, *backend.socket.getsockname())
+                if backend.socket.family is socket.AF_INET
+                else unix(backend.socket.getsockname())
+            )
+        else:
+            address = backend
+        self.login = UpstreamLogin(self.accounts.loop, address, header, machine, self.log)
+        self.running = asyncio.ensure_future(self.login.run())
 
-    def login(
-        self, loop: Loop, script: dict[bytes, Effect], header: bytes = b"", left: bytes = b""
-    ) -> UpstreamLogin:
-        return UpstreamLogin(loop, self.address, header, Scripted(script, left), self.log)
-
-    async def accept(self) -> Far:
-        return Far((await asyncio.get_running_loop().sock_accept(self._listener))[0])
+    async def failure(self) -> LoginFailedError:
+        with pytest.raises(LoginFailedError) as caught:
+            await self.running
+        self.close()
+        return caught.value
 
     def close(self) -> None:
-        self._listener.close()
-
-
-@contextlib.contextmanager
-def scene() -> Iterator[Scene]:
-    made = Scene()
-    yield made
-    made.close()
+        self.login.close()
+        self.login.close()
+        assert self.accounts.watched == set()
 
 
 @story
-async def test_says_what_the_machine_says_until_it_is_in(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(
-            loop,
-            {b"hello": Send(b"USER\r\n", "sending user name to upstream"), b"ok": LoggedIn(b"in\r\n")},
-            left=b"more",
-        )
-        running = asyncio.ensure_future(login.run())
-        backend = await at.accept()
-        await backend.write(b"hello\r\n")
-        assert await backend.read_line() == b"USER\r\n"
-        assert at.log.action == "sending user name to upstream"
-        await backend.write(b"ok\r\n")
-        assert await running == b"in\r\n"
-        assert login.rest() == b"more"
-        sock, tls = login.release()
-        assert tls is None
-        login.close()
-        await backend.write(b"still open")
-        assert await Far(sock).read() == b"still open"
-        sock.close()
-        backend.close()
+async def test_logs_in_and_hands_the_connection_over(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, imap())
+    far = await backend.login(b"* 3 EXISTS\r\n")
+    assert await attempt.running == b"a OK in\r\n"
+    assert attempt.login.rest() == b"* 3 EXISTS\r\n"
+    sock, tls = attempt.login.release()
+    assert tls is None
+    attempt.login.close()
+    await far.write(b"more")
+    assert await loop.sock_recv(sock, 10) == b"more"
+    sock.close()
+    far.close()
+    backend.close()
 
 
 @story
-async def test_a_proxy_header_goes_first(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {b"hello": LoggedIn(b"")}, header=b"PROXY UNKNOWN\r\n")
-        running = asyncio.ensure_future(login.run())
-        backend = await at.accept()
-        assert await backend.read_line() == b"PROXY UNKNOWN\r\n"
-        await backend.write(b"hello\r\n")
-        assert await running == b""
-        login.close()
-        backend.close()
+async def test_a_header_goes_ahead_of_all(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, imap(), b"PROXY UNKNOWN\r\n")
+    far = await backend.accept()
+    assert await far.read_line() == b"PROXY UNKNOWN\r\n"
+    attempt.running.cancel()
+    await asyncio.gather(attempt.running, return_exceptions=True)
+    attempt.close()
+    far.close()
+    backend.close()
 
 
-@pytest.mark.parametrize("effect", [DECLINED, Declined(b"* BYE\r\n", b"* BYE", credentials=False)])
 @story
-async def test_a_no_is_handed_on_as_it_was_said(loop: Loop, effect: Declined) -> None:
-    with scene() as at:
-        login = at.login(loop, {b"hello": effect})
-        running = asyncio.ensure_future(login.run())
-        backend = await at.accept()
-        await backend.write(b"hello\r\n")
-        with pytest.raises(BackendDeclinedError) as caught:
-            await running
-        assert caught.value.declined is effect
-        login.close()
-        assert await backend.read() == b""
-        backend.close()
+async def test_replies_may_come_in_any_pieces(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, imap())
+    far = await backend.accept()
+
+    async def say(text: bytes) -> None:
+        for byte in text:
+            await far.write(bytes([byte]))
+            await asyncio.sleep(0)
+
+    await say(b"* OK hi\r\n")
+    assert await far.read_line() == b"a LOGIN {3}\r\n"
+    await say(b"+\r\n")
+    assert await far.read_line() == b"joe {%d}\r\n" % len(PASSWORD)
+    await say(b"+\r\n")
+    assert await far.read_line() == PASSWORD + b"\r\n"
+    await say(b"a OK in\r\n")
+    assert await attempt.running == b"a OK in\r\n"
+    attempt.close()
+    far.close()
+    backend.close()
+
+
+@story
+async def test_much_to_say_waits_for_a_slow_backend(loop: Loop) -> None:
+    backend = Backend()
+    backend.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    much = os.urandom(5_000_000)
+    attempt = Attempt(loop, backend, Script([Send(much), Send(b"!")], [LoggedIn(b"done")]))
+    far = await backend.accept()
+    await far.write(b"go")
+    assert await far.read_exactly(len(much) + 1) == much + b"!"
+    await far.write(b"ok")
+    assert await attempt.running == b"done"
+    attempt.close()
+    far.close()
+    backend.close()
+
+
+@story
+async def test_what_we_do_follows_the_machine(loop: Loop) -> None:
+    backend = Backend()
+    script = Script([Send(b"1", "sending user name to upstream")], [Send(b"2")], [LoggedIn(b"")])
+    attempt = Attempt(loop, backend, script)
+    far = await backend.accept()
+    assert attempt.log.action == "connecting to upstream"
+    await far.write(b"x")
+    assert await far.read_exactly(1) == b"1"
+    assert attempt.log.action == "sending user name to upstream"
+    await far.write(b"x")
+    assert await far.read_exactly(1) == b"2"
+    assert attempt.log.action == "reading response from upstream"
+    await far.write(b"x")
+    await attempt.running
+    attempt.close()
+    far.close()
+    backend.close()
+
+
+# Failures ----------------------------------------------------------------------------------------
+
+
+@story
+async def test_refused(loop: Loop) -> None:
+    backend = Backend()
+    address = Address(socket.AF_INET, *backend.socket.getsockname())
+    backend.close()
+    attempt = Attempt(loop, address, imap())
+    error = await attempt.failure()
+    assert (str(error), error.level) == ("recv() failed (111: Connection refused)", Level.ERROR)
+    assert attempt.log.action == "reading response from upstream"
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "too long"])
+@story
+async def test_a_unix_socket_that_cannot_be_one_is_the_operators_business(
+    loop: Loop, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / ("x" * 200 if kind == "too long" else "socket")
+    if kind == "file":
+        path.write_text("")
+    error = await Attempt(loop, unix(str(path)), imap()).failure()
+    assert str(error).startswith("connect() to as the service wrote it failed (")
+    expected = {"missing": Level.CRIT, "file": Level.ERROR, "too long": Level.CRIT}  # a file refuses connections
+    assert error.level is expected[kind]
+
+
+@story
+async def test_a_unix_socket_whose_queue_is_full_is_an_overloaded_backend(loop: Loop, tmp_path: Path) -> None:
+    backend = Backend(tmp_path / "backend")
+    backend.socket.listen(0)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(str(tmp_path / "backend"))
+        error = await Attempt(loop, backend, imap()).failure()
+    text = f"connect() to as the service wrote it failed ({errno.EAGAIN}: {os.strerror(errno.EAGAIN)})"
+    assert (str(error), error.level) == (text, Level.ERROR)
+    backend.close()
+
+
+@story
+async def test_an_early_end(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, imap())
+    (await backend.accept()).close()
+    error = await attempt.failure()
+    assert str(error) == "upstream closed the connection before the login was complete"
+    assert attempt.log.action == "reading response from upstream"
+    backend.close()
+
+
+@story
+async def test_a_reset(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, imap())
+    (await backend.accept()).reset()
+    error = await attempt.failure()
+    assert (str(error), error.level) == ("recv() failed (104: Connection reset by peer)", Level.ERROR)
+    backend.close()
+
+
+@story
+async def test_a_no_is_the_sessions_business(loop: Loop) -> None:
+    backend = Backend()
+    declined = Declined(b"a NO\r\n", b"NO", credentials=True)
+    attempt = Attempt(loop, backend, Script([declined]))
+    far = await backend.accept()
+    await far.write(b"x")
+    with pytest.raises(BackendDeclinedError) as caught:
+        await attempt.running
+    assert caught.value.declined is declined
+    attempt.close()
+    assert await far.read() == b""
+    far.close()
+    backend.close()
 
 
 @story
 async def test_a_failure_of_the_machine_keeps_its_level_and_action(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {b"hello": Failed("no password available", Level.WARN, "sending AUTH to upstream")})
-        running = asyncio.ensure_future(login.run())
-        backend = await at.accept()
-        await backend.write(b"hello\r\n")
-        with pytest.raises(LoginFailedError, match=r"^no password available$") as caught:
-            await running
-        assert caught.value.level is Level.WARN
-        assert at.log.action == "sending AUTH to upstream"
-        login.close()
-        backend.close()
+    backend = Backend()
+    attempt = Attempt(loop, backend, Script([Failed("too long a reply", Level.WARN, "sending AUTH to upstream")]))
+    far = await backend.accept()
+    await far.write(b"x")
+    error = await attempt.failure()
+    assert (str(error), error.level) == ("too long a reply", Level.WARN)
+    assert attempt.log.action == "sending AUTH to upstream"
+    far.close()
+    backend.close()
 
 
 @story
-async def test_a_backend_that_goes_away(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {})
-        running = asyncio.ensure_future(login.run())
-        (await at.accept()).close()
-        with pytest.raises(LoginFailedError, match="upstream closed the connection") as caught:
-            await running
-        assert caught.value.level is Level.ERROR
-        assert at.log.action == "reading response from upstream"
-        login.close()
+async def test_what_an_upstream_machine_cannot_ask_for_is_a_bug(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, Script([StartTls()]))
+    far = await backend.accept()
+    await far.write(b"x")
+    with pytest.raises(AssertionError, match="StartTls"):
+        await attempt.running
+    attempt.close()
+    far.close()
+    backend.close()
+
+
+# Ended from outside ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["greeting", "writing"])
+@story
+async def test_time_is_over(loop: Loop, stage: str) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, Script([Send(bytes(20_000_000))]))
+    far = await backend.accept()
+    if stage == "writing":
+        await far.write(b"x")
+        while (attempt.login._stream.fd, "w") not in attempt.accounts.watched:  # type: ignore[union-attr]
+            await asyncio.sleep(0.001)
+    attempt.login.fail(LoginTimedOutError())
+    with pytest.raises(LoginTimedOutError):
+        await attempt.running
+    attempt.close()
+    far.close()
+    backend.close()
 
 
 @story
-async def test_a_backend_that_resets(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {})
-        running = asyncio.ensure_future(login.run())
-        (await at.accept()).reset()
-        with pytest.raises(
-            LoginFailedError, match=r"^recv\(\) failed \(104: Connection reset by peer\)$"
-        ) as caught:
-            await running
-        assert caught.value.level is Level.ERROR
-        login.close()
+async def test_time_is_over_before_anything_began(loop: Loop) -> None:
+    log = SessionLog(Lines().log(), 1, "192.0.2.1", "0.0.0.0:143")
+    login = UpstreamLogin(loop, unix("/nowhere"), b"", imap(), log)
+    login.fail(LoginTimedOutError())
+    login.close()
 
 
 @story
-async def test_nobody_there(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {})
-        at.close()
-        with pytest.raises(LoginFailedError, match="111: Connection refused") as caught:
-            await login.run()
-        assert caught.value.level is Level.ERROR
-        login.close()
-
-
-@story
-async def test_a_place_that_cannot_be_is_ours_to_mend(loop: Loop) -> None:
-    with scene() as at:
-        login = UpstreamLogin(loop, unix("/nonexistent/socket"), b"", Scripted({}), at.log)
-        text = r"^connect\(\) to 10\.0\.0\.5:143 failed \(2: No such file or directory\)$"
-        with pytest.raises(LoginFailedError, match=text) as caught:
-            await login.run()
-        assert caught.value.level is Level.CRIT
-        login.close()
-
-
-@story
-async def test_the_time_is_over(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {})
-        running = asyncio.ensure_future(login.run())
-        backend = await at.accept()
-        login.fail(LoginTimedOutError())
-        with pytest.raises(LoginTimedOutError):
-            await running
-        login.close()
-        assert await backend.read() == b""
-        backend.close()
-
-
-@story
-async def test_an_effect_that_makes_no_sense_is_a_bug(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {b"hello": Close()})
-        running = asyncio.ensure_future(login.run())
-        backend = await at.accept()
-        await backend.write(b"hello\r\n")
-        with pytest.raises(AssertionError, match="cannot ask for Close"):
-            await running
-        login.close()
-        backend.close()
-
-
-@story
-async def test_before_and_after_it_runs_nothing_is_open(loop: Loop) -> None:
-    with scene() as at:
-        login = at.login(loop, {})
-        login.fail(LoginTimedOutError())
-        login.close()
-        login.close()
+async def test_the_account_does_not_show(loop: Loop) -> None:
+    backend = Backend()
+    attempt = Attempt(loop, backend, imap())
+    far: Far = await backend.accept()
+    await far.write(b"* OK hi\r\na BAD " + PASSWORD)
+    far.close()
+    error = await attempt.failure()
+    assert PASSWORD.decode() not in repr(error) + str(error) + repr(attempt.login)
+    backend.close()
