@@ -243,9 +243,7 @@ async def test_a_backend_that_refuses_may_be_tried_again_on_a_new_connection(loo
         await at.over()
         end = at.suffix(login="joe", upstream=backend.place)
         assert at.lines.texts[:2] == [
-            f'[info] *1 client login failed: "NO who are you?" while sending password to upstream{end}'
-            if "sending password" in at.lines.texts[0]
-            else f'[info] *1 client login failed: "NO who are you?" while reading response from upstream{end}',
+            f'[info] *1 client login failed: "NO who are you?" while reading response from upstream{end}',
             f"[info] *1 client logged in{end}",
         ]
     backend.close()
@@ -518,7 +516,7 @@ async def test_silence_in_the_handshake(loop: Loop, tmp_path: Path) -> None:
 @hows
 @story
 async def test_silence_before_the_login(loop: Loop, tmp_path: Path, how: str) -> None:
-    text = mail(None, how, "proxy_pass 127.0.0.1:9; timeout 200ms;")
+    text = mail(None, how, "proxy_pass 127.0.0.1:9; timeout 900ms;")
     async with edge(loop, tmp_path, text, listen=listen(how)) as at:
         client = await start(at, how)
         if how == "clear":
@@ -553,7 +551,7 @@ async def test_commands_do_not_extend_the_time_for_the_login(loop: Loop, tmp_pat
 @pytest.mark.parametrize("how", ["clear", "tls"])
 @story
 async def test_a_client_that_pipelines_and_never_reads(loop: Loop, tmp_path: Path, how: str) -> None:
-    async with edge(loop, tmp_path, "proxy_pass 127.0.0.1:9; timeout 800ms;", listen=listen(how)) as at:
+    async with edge(loop, tmp_path, "proxy_pass 127.0.0.1:9; timeout 950ms;", listen=listen(how)) as at:
         client = await start(at, how, small=True)
 
         async def flood() -> None:
@@ -599,7 +597,7 @@ async def test_a_backend_that_falls_silent_at_any_stage(loop: Loop, tmp_path: Pa
             await far.write(line)
             await far.read_line()
 
-    async with edge(loop, tmp_path, mail(backend, more="timeout 200ms;")) as at:
+    async with edge(loop, tmp_path, mail(backend, more="timeout 900ms;")) as at:
         falling = asyncio.ensure_future(fall_silent())
         assert await answer_of(at) == INTERNAL_ERROR
         await falling
@@ -628,7 +626,7 @@ async def test_a_backend_that_never_accepts(loop: Loop, tmp_path: Path) -> None:
         sock.connect_ex(place)
         waiting.append(sock)
     await asyncio.sleep(0.01)
-    async with edge(loop, tmp_path, mail(backend, more="timeout 100ms;")) as at:
+    async with edge(loop, tmp_path, mail(backend, more="timeout 500ms;")) as at:
         assert await answer_of(at) == INTERNAL_ERROR
         assert at.lines.texts == [
             f"[info] *1 upstream {TIMED_OUT} while connecting to upstream"
@@ -643,10 +641,10 @@ async def test_a_backend_that_never_accepts(loop: Loop, tmp_path: Path) -> None:
 async def test_time_stands_still_while_the_service_thinks(loop: Loop, tmp_path: Path) -> None:
     service = Service("Auth-Status: Go away")
     service.held.clear()
-    async with edge(loop, tmp_path, f"auth_http {service.place}; timeout 100ms;") as at:
+    async with edge(loop, tmp_path, f"auth_http {service.place}; timeout 500ms;") as at:
         client = await start(at, "clear")
         await client.write(LOGIN)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.7)
         service.held.set()
         assert await client.read_line() == b"a NO Go away\r\n"
         client.close()
@@ -662,20 +660,15 @@ async def test_a_time_that_passed_as_the_login_came_does_not_end_a_later_wait(lo
         client, session = at.connect()
         assert await client.read_line() == GREETING
         client.socket.send(LOGIN + b"b NOOP\r\n")
-        # Both in one turn of the loop: the command is there, its reader has not run yet, and the time is over.
+        # The command is there, and before the session waits for the client again its time is over.
         woken = at.accounts.runs
         while at.accounts.runs == woken:
             await asyncio.sleep(0)
         session._expired()
-        try:
-            answer = await client.read_all()
-        except ConnectionResetError:
-            pytest.fail("the last words were overtaken by a reset")
+        assert await client.read_all() == b"a NO Go away\r\n"
         client.close()
         await at.over()
-        assert answer in (b"a NO Go away\r\n", b"")
-        if answer:
-            assert "timed out" not in "".join(at.lines.texts)
+        assert "timed out" not in "".join(at.lines.texts)
     await service.close()
 
 
