@@ -119,6 +119,31 @@ def test_a_foreign_block_hides_its_content(inside: str) -> None:
     assert lexer.next() == "after"
 
 
+@pytest.mark.parametrize(
+    "lua",
+    [
+        "for i = 1, #list do t = {",
+        "-- a } b\n{",
+        "--[[ it's } \n } ]] {",
+        "--[==[ ]] } ]=] } ]==] {",
+        "s = [[ it's } ]] {",
+        'ngx.say(\'}\') ngx.say("a\\"}") {',
+        "a = b - c {",
+        "t[i] = {",
+    ],
+)
+def test_lua_hides_braces_in_its_own_way(lua: str) -> None:
+    text = f"x; location / {{ set_by_lua_block $x {{ {lua} }} }} }} log_by_lua_block {{ n = #a }} # }}\n }} after"
+    lexer = _lexer(text)
+    assert lexer.skip_block()
+    assert lexer.next() == "after"
+
+
+@pytest.mark.parametrize("lua", ["", "{ }", "--[[ }", "[=[ } ]]", "-- }"])
+def test_lua_that_does_not_end(lua: str) -> None:
+    assert not _lexer(f"a_by_lua_block {{ {lua}").skip_block()
+
+
 @pytest.mark.parametrize("inside", ["", "a {", "'}", "# }", "\\", "a\\"])
 def test_a_foreign_block_that_does_not_end(inside: str) -> None:
     assert not _lexer(inside).skip_block()

@@ -37,6 +37,10 @@ _QUOTED = {
     '"': re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL),
     "'": re.compile(r"'(?:\\.|[^'\\])*'", re.DOTALL),
 }
+_LUA_BLOCK = "_by_lua_block"  # how the names of the directives end whose blocks are Lua
+# What can hide a brace in Lua, and braces; a quote that its line does not close hides nothing. A long bracket
+# (group 1: its equals signs) is only begun here.
+_LUA = re.compile(r"""(?:--)?\[(=*)\[|--[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}]""", re.DOTALL)
 _ESCAPE = re.compile(r"\\([\"'\\trn])")
 _CONTROL = {"t": "\t", "r": "\r", "n": "\n"}
 _MARKS = {";": Mark.SEMICOLON, "{": Mark.OPEN, "}": Mark.CLOSE}
@@ -131,6 +135,7 @@ class Lexer:
         Other programs' directives stand there: only what hides a brace is looked at, nothing is refused.
         """
         text, depth, at = self.text, 1, self._at
+        name: str | None = None  # the first word of the statement, once it is read
         while depth:
             blanks = _BLANKS.match(text, at)
             at = blanks.end() if blanks else at
@@ -138,14 +143,43 @@ class Lexer:
                 self._at = at
                 return False
             first = text[at]
+            if first == "{" and name is not None and name.endswith(_LUA_BLOCK):
+                at = _end_of_lua(text, at + 1)
+                name = None
+                continue
             if first == "{":
                 depth += 1
             elif first == "}":
                 depth -= 1
             if first in "{};":
                 at += 1
+                name = None
                 continue
             match = _QUOTED[first].match(text, at) if first in _QUOTED else _BARE.match(text, at)
-            at = match.end() if match else len(text)
+            end = match.end() if match else len(text)
+            if name is None:
+                name = text[at:end]
+            at = end
         self._at = at
         return True
+
+
+def _end_of_lua(text: str, at: int) -> int:
+    """Where the Lua block that begins at ``at`` has ended; the length of the text if it does not end."""
+    depth = 1
+    while depth:
+        match = _LUA.search(text, at)
+        if match is None:
+            return len(text)
+        at = match.end()
+        if match[1] is not None:
+            closing = f"]{match[1]}]"
+            end = text.find(closing, at)
+            if end < 0:
+                return len(text)
+            at = end + len(closing)
+        elif match[0] == "{":
+            depth += 1
+        elif match[0] == "}":
+            depth -= 1
+    return at
