@@ -112,6 +112,17 @@ def test_200_reconnects_and_a_killed_worker(
     assert f"worker process {victim} exited on signal 9" in complaints[0]
 
 
+def test_sessions_survive_a_reload(gateway: Gateway, certificates: Certificates) -> None:
+    client = Returning(certificates, ssl.TLSVersion.TLSv1_3)
+    assert not client.connect(gateway.port)
+    for _ in range(3):
+        before = gateway.workers
+        gateway.process.signal(signal.SIGHUP)
+        wait_until(lambda: len(gateway.workers) == 2 and not set(before) & set(gateway.workers), "other workers")  # noqa: B023 - called at once
+        assert client.connect(gateway.port)
+        assert client.connect(gateway.port)
+
+
 def test_servers_share_a_zone(gateway: Gateway, certificates: Certificates) -> None:
     client = Returning(certificates, ssl.TLSVersion.TLSv1_3)
     assert not client.connect(gateway.ports[0])

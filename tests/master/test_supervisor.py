@@ -139,3 +139,58 @@ def test_stopping_before_the_first_worker_ends_at_once() -> None:
     supervisor = Supervisor(1)
     supervisor.told(signal.SIGTERM, 1.0)
     assert supervisor.decide(1.0) == [Finish(0)]
+
+
+def test_renewed_it_starts_the_new_before_it_dismisses_the_old() -> None:
+    supervisor = serving(2)
+    supervisor.renew(1)
+    assert supervisor.decide(101.0) == [Spawn(0), Tell(11, signal.SIGQUIT), Tell(12, signal.SIGQUIT)]
+    supervisor.spawned(0, 21, 101.0)
+    assert supervisor.pids == (21, 11, 12)
+    assert supervisor.decide(101.0) == []
+
+
+def test_a_dismissed_worker_is_not_replaced_and_a_new_one_is() -> None:
+    supervisor = serving(1)
+    supervisor.renew(1)
+    supervisor.decide(101.0)
+    supervisor.spawned(0, 21, 101.0)
+    assert supervisor.ended(11, 0, 150.0)
+    assert supervisor.decide(150.0) == []
+    assert supervisor.ended(21, -9, 150.0)
+    assert supervisor.decide(150.0) == [Spawn(0)]
+
+
+def test_renewed_twice_all_earlier_workers_leave_and_are_told_once() -> None:
+    supervisor = serving(1)
+    supervisor.renew(1)
+    supervisor.decide(101.0)
+    supervisor.spawned(0, 21, 101.0)
+    supervisor.renew(1)
+    assert supervisor.decide(102.0) == [Spawn(0), Tell(21, signal.SIGQUIT)]
+    supervisor.spawned(0, 31, 102.0)
+    assert supervisor.pids == (31, 11, 21)
+
+
+def test_stopping_reaches_those_that_leave_and_waits_for_them() -> None:
+    supervisor = serving(1)
+    supervisor.renew(1)
+    supervisor.decide(101.0)
+    supervisor.spawned(0, 21, 101.0)
+    supervisor.told(signal.SIGTERM, 102.0)
+    assert supervisor.decide(102.0) == [Tell(21, signal.SIGTERM), Tell(11, signal.SIGTERM)]
+    supervisor.ended(21, 0, 102.1)
+    assert supervisor.decide(102.1) == []
+    supervisor.ended(11, 0, 102.2)
+    assert supervisor.decide(102.2) == [Finish(0)]
+
+
+def test_it_does_not_give_up_while_earlier_workers_still_serve() -> None:
+    supervisor = serving(1)
+    supervisor.renew(1)
+    supervisor.decide(101.0)
+    supervisor.spawned(0, 21, 101.0)
+    supervisor.ended(21, FATAL_STATUS, 101.1)
+    assert supervisor.decide(101.1) == []
+    supervisor.ended(11, 0, 150.0)
+    assert supervisor.decide(150.0) == [Finish(1)]

@@ -33,7 +33,7 @@ def use(options: Options, installation: Installation) -> int:
         if options.tests:
             _warn(warnings, report)
             return _test(configuration, options, installation, report)
-        return _serve(configuration, warnings)
+        return _serve(configuration, options, installation, warnings)
     except ConfigError as error:
         if options.starts:
             # Now it is known where the operator looks. A log that cannot be opened is the error itself.
@@ -67,13 +67,20 @@ def _test(configuration: Configuration, options: Options, installation: Installa
     return 0
 
 
-def _serve(configuration: Configuration, warnings: Sequence[str]) -> int:
+def _serve(
+    configuration: Configuration, options: Options, installation: Installation, warnings: Sequence[str]
+) -> int:
     """Raises ConfigError if it cannot start."""
     from gatepost.master.run import run
+
+    def reloaded() -> Configuration:
+        fresh = load(installation, directives=options.directives)
+        check.enough_connections(fresh)
+        return fresh
 
     check.enough_connections(configuration)
     if all(sink.path is not None for sink in configuration[MasterSettings].error_log):
         # The daemon puts them in its log; the operator at the terminal hears them too, but not twice.
         for warning in warnings:
             say(f"{PROGRAM}: [{Level.WARN.word}] {warning}")
-    return run(configuration)
+    return run(configuration, reloaded)

@@ -11,6 +11,7 @@ import time
 
 from gatepost import __version__
 from gatepost.config.build import Configuration
+from gatepost.errors import ConfigError
 from gatepost.log import Level, Log, Outputs
 from gatepost.store.runtime import RuntimeDirectory
 from gatepost.worker.heritage import Heritage, make, open_log
@@ -18,9 +19,10 @@ from gatepost.worker.process import serve
 from gatepost.worker.settings import WorkerSettings
 
 from . import pidfile
+from .reload import Load, renewed, retire
 from .settings import MasterSettings
 from .spawn import reap, spawn
-from .supervisor import Decision, Finish, Spawn, Supervisor, Tell
+from .supervisor import Decision, Finish, Mode, Spawn, Supervisor, Tell
 
 SIGNALS = (
     signal.SIGCHLD,
@@ -33,11 +35,14 @@ SIGNALS = (
     signal.SIGWINCH,
 )
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_UNSERVED = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
+_UNSERVED = (signal.SIGUSR2, signal.SIGWINCH)
 
 
-def run(configuration: Configuration) -> int:
-    """Serve ``configuration`` until told to stop; the exit status. Raises ConfigError when it cannot start."""
+def run(configuration: Configuration, load: Load) -> int:
+    """Serve ``configuration`` until told to stop; the exit status. Raises ConfigError when it cannot start.
+
+    ``load`` reads the configuration anew, for a reload.
+    """
     settings = configuration[MasterSettings]
     outputs = Outputs()
     log = open_log(outputs, settings.error_log)
@@ -45,14 +50,14 @@ def run(configuration: Configuration) -> int:
         log.write(Level.WARN, warning)
     runtime = RuntimeDirectory()
     try:
-        status = _run(configuration, outputs, log, runtime)
+        status = _run(configuration, load, outputs, log, runtime)
     finally:
         runtime.remove()
     log.write(Level.NOTICE, "exit")
     return status
 
 
-def _run(configuration: Configuration, outputs: Outputs, log: Log, runtime: RuntimeDirectory) -> int:
+def _run(configuration: Configuration, load: Load, outputs: Outputs, log: Log, runtime: RuntimeDirectory) -> int:
     """The exit status. Raises ConfigError."""
     settings = configuration[MasterSettings]
     heritage = make(configuration, outputs, log, lambda text: log.write(Level.NOTICE, text), runtime)
@@ -61,11 +66,11 @@ def _run(configuration: Configuration, outputs: Outputs, log: Log, runtime: Runt
         outputs.redirect_stderr()
     pidfile.write(settings.pid)
     log.write(Level.NOTICE, f"gatepost/{__version__}")
+    master = Master(heritage, load, runtime)
     try:
-        return Master(heritage).run() if settings.master_process else serve(heritage)
+        return master.run() if settings.master_process else serve(heritage)
     finally:
-        for listener in heritage.listeners:
-            listener.remove()
+        master.close_listeners()
         pidfile.remove(settings.pid)
 
 
@@ -84,8 +89,10 @@ def _daemonize() -> None:
 class Master:
     """The waiting loop: signals in, the supervisor's decisions out."""
 
-    def __init__(self, heritage: Heritage) -> None:
+    def __init__(self, heritage: Heritage, load: Load, runtime: RuntimeDirectory) -> None:
         self._heritage = heritage
+        self._load = load
+        self._runtime = runtime
         self._log: Log = heritage.log
         self._supervisor = Supervisor(heritage.configuration[WorkerSettings].worker_processes)
 
@@ -133,8 +140,9 @@ class Master:
             self._log.write(Level.NOTICE, f"signal {number} ({signal.Signals(number).name}) received, exiting")
             self._supervisor.told(signal.Signals(number), time.monotonic())
             # While ours were open the kernel would go on queueing connections that nobody will ever accept.
-            for listener in self._heritage.listeners:
-                listener.remove()
+            self.close_listeners()
+        elif number == signal.SIGHUP:
+            self._reload()
         elif number == signal.SIGUSR1:
             self._reopen()
         elif number in _UNSERVED:
@@ -153,6 +161,30 @@ class Master:
             else:
                 level = Level.NOTICE if death.status == 0 else Level.ALERT
                 self._log.write(level, f"worker process {death.pid} exited with code {death.status}")
+
+    def close_listeners(self) -> None:
+        for listener in self._heritage.listeners:
+            listener.remove()
+
+    def _reload(self) -> None:
+        """Everything new is made first; on any error the old goes on untouched."""
+        if self._supervisor.mode is not Mode.SERVE:
+            return
+        self._log.write(Level.NOTICE, "signal 1 (SIGHUP) received, reconfiguring")
+        previous = self._heritage
+        try:
+            heritage = renewed(previous, self._load, self._runtime)
+        except ConfigError as error:
+            self._log.write(Level.EMERG, f"{error}; the old configuration stays in force")
+            return
+        except OSError as error:
+            text = f"reload failed ({error.errno}: {error.strerror}); the old configuration stays in force"
+            self._log.write(Level.EMERG, text)
+            return
+        self._heritage = heritage
+        self._log = heritage.log
+        self._supervisor.renew(heritage.configuration[WorkerSettings].worker_processes)
+        retire(previous, heritage, self._runtime)
 
     def _reopen(self) -> None:
         self._log.write(Level.NOTICE, "reopening logs")

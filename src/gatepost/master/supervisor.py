@@ -68,6 +68,10 @@ class Supervisor:
     mode: Mode = Mode.SERVE
     _slots: list[_Slot] = field(default_factory=list)
     _unsaid: list[Tell] = field(default_factory=list)
+    _leaving: set[int] = field(
+        default_factory=set
+    )  # workers of an earlier configuration: they finish their sessions
+    _dismissed: list[int] = field(default_factory=list)  # those of them that do not know yet
     _kill_at: float | None = None
 
     def __post_init__(self) -> None:
@@ -75,8 +79,8 @@ class Supervisor:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The living workers."""
-        return tuple(slot.pid for slot in self._slots if slot.pid)
+        """The living workers, also those of earlier configurations."""
+        return (*(slot.pid for slot in self._slots if slot.pid), *sorted(self._leaving))
 
     # What happened
 
@@ -86,6 +90,9 @@ class Supervisor:
 
     def ended(self, pid: int, status: int, now: float) -> bool:
         """A child was reaped; ``status`` is its exit status, negative for a signal. False: it was no worker."""
+        if pid in self._leaving:
+            self._leaving.discard(pid)
+            return True
         for slot in self._slots:
             if slot.pid == pid:
                 break
@@ -116,6 +123,13 @@ class Supervisor:
         else:
             self._tell_all(number)
 
+    def renew(self, count: int) -> None:
+        """A new configuration is in force: ``count`` new workers, and those that live finish their sessions."""
+        self._dismissed += [slot.pid for slot in self._slots if slot.pid]
+        self._leaving.update(self._dismissed)
+        self.count = count
+        self._slots = [_Slot() for _ in range(count)]
+
     def _tell_all(self, number: signal.Signals) -> None:
         self._unsaid += [Tell(pid, number) for pid in self.pids]
 
@@ -131,7 +145,10 @@ class Supervisor:
                 for number, slot in enumerate(self._slots)
                 if not slot.pid and not slot.given_up and slot.not_before <= now
             ]
-            if all(slot.given_up for slot in self._slots):
+            # Only then: meanwhile the old ones accept, and what nobody accepts waits in the listeners' queues.
+            decisions += [Tell(pid, signal.SIGQUIT) for pid in self._dismissed if pid in self._leaving]
+            self._dismissed.clear()
+            if all(slot.given_up for slot in self._slots) and not self._leaving:
                 return [Finish(1)]
             return decisions
         if not self.pids:

@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gatepost.config.listen import IPPROTO_MPTCP, Listen
@@ -39,16 +39,29 @@ class Listener:
                 os.unlink(self.bind.address.host)
 
 
-def open_all(binds: tuple[Bind, ...], notice: Callable[[str], None]) -> tuple[Listener, ...]:
-    """Open all sockets, or none: raises ConfigError when one cannot be bound. ``notice`` hears of second tries."""
+def open_all(
+    binds: tuple[Bind, ...], notice: Callable[[str], None], kept: Sequence[Listener] = ()
+) -> tuple[Listener, ...]:
+    """Open all sockets, or none: raises ConfigError when one cannot be bound. ``notice`` hears of second tries.
+
+    A socket of ``kept`` that has the right address is used as it is, with the connections that wait in its queue;
+    only the length of the queue may change. When something fails, ``kept`` is as it was.
+    """
+    known = {listener.bind.address: listener.socket for listener in kept}
     opened: list[Listener] = []
+    fresh: list[Listener] = []
     try:
         for bind in binds:
-            opened.append(Listener(bind, _open_patiently(bind, notice)))  # noqa: PERF401 - closed one by one below
+            sock = known.get(bind.address)
+            if sock is None:
+                fresh.append(Listener(bind, _open_patiently(bind, notice)))
+            opened.append(Listener(bind, fresh[-1].socket if sock is None else sock))
     except ConfigError:
-        for listener in opened:
+        for listener in fresh:
             listener.remove()
         raise
+    for listener in opened:
+        listener.socket.listen(listener.bind.listen.backlog)
     return tuple(opened)
 
 

@@ -108,12 +108,13 @@ def make(
     log: Log,
     notice: Callable[[str], None],
     runtime: RuntimeDirectory | None = None,
+    previous: Heritage | None = None,
 ) -> Heritage:
     """Load certificates, open logs, bind listeners. Raises ConfigError; no socket is left open then.
 
     ``log`` is the main log; servers with an ``error_log`` of their own get their own. ``runtime`` is the caller's,
     made if there are zones; zones that were in it before keep what they hold. Without one, the next master removes
-    what is made here.
+    what is made here. Sockets of ``previous`` are taken over where their addresses stay.
     """
     zones = Zones()
     contexts = tls_contexts(configuration, notice, zones)
@@ -123,8 +124,9 @@ def make(
     )
     user = configuration[WorkerSettings].user
     zones.prepare(runtime or RuntimeDirectory(), user.uid if user is not None else None)
-    listeners = open_all(plan(configuration.servers), notice)
-    return Heritage(configuration, listeners, contexts, outputs, log, logs, Lifeline.make(), zones)
+    listeners = open_all(plan(configuration.servers), notice, previous.listeners if previous else ())
+    lifeline = previous.lifeline if previous else Lifeline.make()
+    return Heritage(configuration, listeners, contexts, outputs, log, logs, lifeline, zones)
 
 
 def open_log(outputs: Outputs, sinks: Sequence[Sink]) -> Log:

@@ -1,0 +1,36 @@
+"""A new configuration in a running master: everything new is made first, or nothing changes.
+
+Listeners that stay keep their sockets, and with them the connections that wait in their queues; zones of the same
+name and size keep what they hold. Old workers accept until the new ones have been started, then finish their
+sessions.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from gatepost.config.build import Configuration
+from gatepost.log import Level
+from gatepost.store.runtime import RuntimeDirectory
+from gatepost.worker.heritage import Heritage, make, open_log
+
+from .settings import MasterSettings
+
+Load: TypeAlias = Callable[[], Configuration]  # reads the configuration anew; raises ConfigError
+
+
+def renewed(previous: Heritage, load: Load, runtime: RuntimeDirectory) -> Heritage:
+    """The heritage of the configuration as it is now. Raises ConfigError; ``previous`` then still holds."""
+    configuration = load()
+    log = open_log(previous.outputs, configuration[MasterSettings].error_log)
+    for warning in configuration.warnings:
+        log.write(Level.WARN, warning)
+    return make(configuration, previous.outputs, log, lambda text: log.write(Level.NOTICE, text), runtime, previous)
+
+
+def retire(previous: Heritage, current: Heritage, runtime: RuntimeDirectory) -> None:
+    """Close what ``current`` does not use any more. Workers that still drain hold what they need themselves."""
+    kept = {id(listener.socket) for listener in current.listeners}
+    for listener in previous.listeners:
+        if id(listener.socket) not in kept:
+            listener.remove()
+    runtime.prune(current.zones.files())
