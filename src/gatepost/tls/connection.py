@@ -172,11 +172,6 @@ class Connection:
             return True
         return bool(self._context.library.lib.SSL_has_pending(self._ssl))
 
-    @property
-    def at_end(self) -> bool:
-        """Whether the stream ended right behind the bytes that were read last: the next read says how."""
-        return self._after is not None
-
     def shutdown(self) -> int:
         """Send close_notify, once; later calls look for the other side's and throw away what comes before it.
 
