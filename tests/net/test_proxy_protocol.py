@@ -98,11 +98,11 @@ def test_good_headers(data: bytes, proxied: Proxied | None, behind: bytes) -> No
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"a LOGIN joe secret\r\n", "a LOGIN joe secret"),
-        (b"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0"),
+        (b"a LOGIN joe secret\r\n", "a..."),
+        (b"GET / HTTP/1.0\r\n\r\n", "GET..."),
         (BEHIND, r"\x16\x03\x01\x02\x00\x01"),
         (b"PROXY\r\n", "PROXY"),
-        (b"proxy TCP4 1.1.1.1 1.1.1.1 1 1\r\n", "proxy TCP4 1.1.1.1 1.1.1.1 1 1"),
+        (b"proxy TCP4 1.1.1.1 1.1.1.1 1 1\r\n", "proxy..."),
         (b"PROXY  TCP4", "PROXY  TCP4"),
         (b"PROXY TCP5 ", "PROXY TCP5 "),
         (b"PROXY UNIX", "PROXY UNIX"),
@@ -155,6 +155,21 @@ def test_broken_binary_headers(data: bytes, text: str) -> None:
         parse(data)
     assert str(caught.value) == text
     assert caught.value.level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"a LOGIN joe open-sesame\r\n", "a..."),
+        (b"PASS open-sesame\r\n", "PASS..."),
+        (b"AUTH PLAIN AGpvZQBvcGVuLXNlc2FtZQ==\n", "AUTH..."),
+        (b"PROXYPASS open-sesame\r\n", "PROXYPASS..."),
+        (b" PASS open-sesame\r\n", "..."),
+        (b"NOOP\r\nPASS open-sesame\r\n", "NOOP"),
+    ],
+)
+def test_a_client_that_says_its_password_instead_of_a_header(data: bytes, text: str) -> None:
+    assert str(broken(data)) == f'broken header: "{text}"'
 
 
 def test_the_end_of_the_stream_breaks_a_header() -> None:

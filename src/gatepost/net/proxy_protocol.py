@@ -88,9 +88,15 @@ def parse(data: bytes) -> Header | None:
 
 
 def broken(data: bytes) -> HeaderError:
-    """The error for what is no header, or ends before it is complete. Shows the first line only, as nginx does."""
+    """The error for what is no header, or ends before it is complete.
+
+    Shows the first line only, as nginx does, and of a line that does not even begin like a header only the first
+    word: it is a client's that came without the proxy, and may hold a password.
+    """
     line = data[:MAX_HEADER_BYTES].replace(b"\r", b"\n").partition(b"\n")[0]
-    return HeaderError(f'broken header: "{quoted(line)}"')
+    word, space, _ = line.partition(b" ")
+    text = quoted(line) if word == b"PROXY" or not space else f"{quoted(word)}..."
+    return HeaderError(f'broken header: "{text}"')
 
 
 def _line(data: bytes) -> Header | None:
