@@ -384,6 +384,25 @@ async def test_a_backend_that_talks_of_something_else(loop: Loop, tmp_path: Path
     backend.close()
 
 
+@pytest.mark.parametrize("words", ["on", "off"])
+@story
+async def test_a_backend_that_says_yes_too_early_or_repeats_the_password(
+    loop: Loop, tmp_path: Path, words: str
+) -> None:
+    backend = Backend()
+    async with edge(loop, tmp_path, mail(backend, more=f"proxy_pass_error_message {words};")) as at:
+        answering = asyncio.ensure_future(answer_of(at))
+        far = await backend.accept()
+        await far.write(b"* OK hi\r\n")
+        await far.read_line()
+        await far.write(b"a OK " + PASSWORD + b" is welcome\r\n")
+        assert await answering == INTERNAL_ERROR
+        (text,) = at.lines.texts
+        assert 'upstream sent invalid response: "a OK ... is welcome"' in text
+        far.close()
+    backend.close()
+
+
 @story
 async def test_the_backends_own_words_where_they_are_wanted(loop: Loop, tmp_path: Path) -> None:
     backend = Backend()

@@ -1,6 +1,7 @@
 """Logging in upstream: real sockets, the IMAP machine and scripted ones, on both kinds of loops."""
 
 import asyncio
+import base64
 import errno
 import os
 import socket
@@ -9,11 +10,17 @@ from pathlib import Path
 import pytest
 
 from gatepost.address import Address, unix
-from gatepost.log import Level, SessionLog
+from gatepost.log import Level, SessionLog, quoted
 from gatepost.protocol.events import Account, Declined, Effect, Event, Failed, LoggedIn, Send, StartTls
 from gatepost.protocol.imap.upstream import ImapUpstream
 from gatepost.protocol.machine import UpstreamMachine
-from gatepost.session.login import BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
+from gatepost.session.login import (
+    BackendDeclinedError,
+    LoginFailedError,
+    LoginTimedOutError,
+    UpstreamLogin,
+    without_password,
+)
 from tests.wire import Accounts, Far, Lines, story
 
 from .edge import PASSWORD, Backend
@@ -308,3 +315,18 @@ async def test_the_account_does_not_show(loop: Loop) -> None:
     error = await attempt.failure()
     assert PASSWORD.decode() not in repr(error) + str(error) + repr(attempt.login)
     backend.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (b"BAD unknown hunter2\xff", "BAD unknown ..."),
+        (b"500 AUTH PLAIN " + base64.b64encode(b"\0joe\0hunter2\xff"), "500 AUTH PLAIN ..."),
+        (b"500 " + base64.b64encode(b"hunter2\xff"), "500 ..."),
+        (b"NO not you, joe", "NO not you, joe"),
+    ],
+)
+def test_a_password_that_a_backend_repeats_is_not_shown(said: bytes, shown: str) -> None:
+    account = Account(b"joe", b"hunter2\xff", proven=True)
+    assert without_password(quoted(said), account) == shown
+    assert without_password(quoted(said), Account(b"joe", None, proven=True)) == quoted(said)

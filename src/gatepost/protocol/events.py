@@ -81,6 +81,8 @@ class LoggedIn:
 class Declined:
     """The upstream did not accept. ``reply`` is all it said to the last command, ``text`` what the log shows.
 
+    ``reply`` is empty where the client could take it for a yes.
+
     ``credentials``: it refused these credentials (IMAP: a tagged NO), so that the client may try others.
     """
 

@@ -28,6 +28,7 @@ from gatepost.net.real_ip import client_address
 from gatepost.net.relay import Relay
 from gatepost.net.stream import Stream, StreamError
 from gatepost.protocol.events import (
+    Account,
     Authenticate,
     AuthRefused,
     BackendRefused,
@@ -47,7 +48,14 @@ from gatepost.protocol.machine import ClientMachine
 
 from .arrival import read_proxy_header
 from .endpoint import Endpoint, Host
-from .login import READING, BackendDeclinedError, LoginFailedError, LoginTimedOutError, UpstreamLogin
+from .login import (
+    READING,
+    BackendDeclinedError,
+    LoginFailedError,
+    LoginTimedOutError,
+    UpstreamLogin,
+    without_password,
+)
 
 READ_BYTES = 16384  # one TLS record; commands are far shorter
 GREETING = "sending client greeting line"  # what we do until the client may speak
@@ -331,16 +339,17 @@ class Session:
         except BackendDeclinedError as error:
             declined = error.declined
             if declined.credentials and endpoint.authenticator.backend_decides:
-                return self._backend_refused(declined)
+                return self._backend_refused(declined, verdict.account)
             level = Level.INFO if endpoint.pass_error_message else Level.ERROR
             log.action = READING
-            log.write(level, f'upstream sent invalid response: "{quoted(declined.text)}"')
-            if endpoint.pass_error_message:
+            said = without_password(quoted(declined.text, len(declined.text)), verdict.account)
+            log.write(level, f'upstream sent invalid response: "{said}"')
+            if endpoint.pass_error_message and declined.reply:
                 words = declined.reply
         except LoginTimedOutError:
             log.write(Level.INFO, f"upstream {_TIMED_OUT}")
         except LoginFailedError as error:
-            log.write(error.level, str(error))
+            log.write(error.level, without_password(str(error), verdict.account))
         else:
             self._start_relay(reply, login, machine)
             return None
@@ -355,10 +364,11 @@ class Session:
         write = self._endpoint.proxy_header
         return b"" if write is None else write(self._address, self._stream.local_address, self._stream.tls)
 
-    def _backend_refused(self, declined: Declined) -> list[Effect]:
+    def _backend_refused(self, declined: Declined, account: Account) -> list[Effect]:
         """With ``proxy_pass`` the backend decides, in its own words, and the client may try again."""
         log = self._log
-        log.write(Level.INFO, f'client login failed: "{quoted(declined.text)}"')
+        said = without_password(quoted(declined.text, len(declined.text)), account)
+        log.write(Level.INFO, f'client login failed: "{said}"')
         log.upstream = ""
         self._limit()
         assert self._machine is not None

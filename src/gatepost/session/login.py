@@ -1,15 +1,16 @@
 """Logging in to the server behind us: connects, and plays the upstream machine against it."""
 
 import asyncio
+import base64
 import errno
 import os
 import socket
 
 from gatepost.address import Address
 from gatepost.errors import EVERYDAY, UpstreamError
-from gatepost.log import Level, SessionLog
+from gatepost.log import Level, SessionLog, quoted
 from gatepost.net.stream import Stream, StreamError, connect
-from gatepost.protocol.events import Declined, Failed, LoggedIn, Send
+from gatepost.protocol.events import Account, Declined, Failed, LoggedIn, Send
 from gatepost.protocol.machine import UpstreamMachine
 from gatepost.tls.connection import Connection
 
@@ -20,6 +21,17 @@ READING = "reading response from upstream"
 # What an unreachable or overloaded backend looks like; anything else points at ourselves. EAGAIN: the queue of its
 # unix socket is full.
 _ORDINARY = EVERYDAY | {errno.EAGAIN}
+
+
+def without_password(text: str, account: Account) -> str:
+    """What an upstream said, escaped for the log, without the password, should it have repeated it."""
+    password = account.password
+    if not password:
+        return text
+    # As it is (IMAP, POP3), and as AUTH PLAIN carries it (SMTP).
+    for secret in (password, base64.b64encode(b"\0%b\0%b" % (account.user, password)), base64.b64encode(password)):
+        text = text.replace(quoted(secret, len(secret)), "...")
+    return text
 
 
 class LoginFailedError(UpstreamError):

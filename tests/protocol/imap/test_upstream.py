@@ -171,7 +171,7 @@ TRANSCRIPTS = {
         B: * OK hi
         P: a LOGIN {4}
         B: a OK come in
-        >> Declined(b"a OK come in\r\n", b"a OK come in", False)
+        >> Declined(b"", b"a OK come in", False)
     """,
     "a tag of somebody else": r"""
         B: * OK hi

@@ -99,6 +99,8 @@ class ImapUpstream(BaseUpstream):
             text = line.removeprefix(self._tag + b" ")
         else:
             text = reply
+            if condition == b"OK":
+                reply = b""  # before we were done it is no yes, and the client must not take it for one
         self._give_up()
         return Declined(reply, shown(text), credentials=condition == b"NO")
 
