@@ -4,7 +4,6 @@ import signal
 
 from gatepost.master.supervisor import (
     BACKOFF_SECONDS,
-    FATAL_STATUS,
     KILL_SECONDS,
     MAX_BACKOFF_SECONDS,
     STEADY_SECONDS,
@@ -14,6 +13,7 @@ from gatepost.master.supervisor import (
     Supervisor,
     Tell,
 )
+from gatepost.worker.heritage import FATAL_STATUS
 
 
 def serving(count: int = 2, now: float = 100.0) -> Supervisor:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-FATAL_STATUS = 2  # a worker that cannot serve whatever happens (no such user) ends with this and is not tried again
+from gatepost.worker.heritage import FATAL_STATUS
+
 STEADY_SECONDS = 5.0  # a worker that lived this long had started well: its death is no sign of a broken set-up
 BACKOFF_SECONDS = 0.25  # before the second try in a row, then doubled
 MAX_BACKOFF_SECONDS = 30.0

@@ -23,6 +23,10 @@ from gatepost.tls.settings import LibrarySettings, TlsSettings
 
 from .settings import WorkerSettings
 
+FATAL_STATUS = (
+    2  # the exit status of a worker that can never serve (it cannot become its user): it is not tried again
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lifeline:

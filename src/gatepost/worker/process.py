@@ -35,14 +35,13 @@ from gatepost.tls.errors import report_stale_to
 from gatepost.tls.settings import TlsSettings
 
 from .drain import drain
-from .heritage import Heritage
+from .heritage import FATAL_STATUS, Heritage
 from .privileges import settle
 from .settings import WorkerSettings
 
 if TYPE_CHECKING:
     from gatepost.net.resolver import Resolver
 
-FATAL_STATUS = 2  # tells the master that another try would end the same way
 ACCEPT_PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
 TITLE = "gatepost-worker"  # at most 15 bytes: the kernel's limit for the name of a thread
 
