@@ -62,10 +62,12 @@ async def test_from_the_greeting_to_the_relay_and_its_end(loop: Loop, tmp_path: 
     backend = Backend()
     async with edge(loop, tmp_path, mail(backend, how), listen=listen(how)) as at:
         client = await start(at, how)
+        assert (at.host.accepted, at.host.logins) == (1, 0)
         await client.write(LOGIN)
         upstream = await backend.login()
         assert await client.read_line() == b"a OK in\r\n"
         assert at.host.descriptors == 2
+        assert (at.host.accepted, at.host.logins) == (1, 1)
         data = b"x" * 3_000_000
         _, got = await asyncio.gather(upstream.write(data), client.read_exactly(len(data)))
         assert got == data

@@ -107,6 +107,7 @@ class Session:
     def start(self) -> None:
         """Run in a task of its own; the host keeps the session alive meanwhile."""
         self._host.sessions.add(self)
+        self._host.accepted += 1
         self._task = self._host.loop.create_task(self._run())
 
     async def _run(self) -> None:
@@ -385,4 +386,5 @@ class Session:
         words = self._endpoint.protocol.last_words.shutting_down
         relay = Relay(host.shared, log, client, tls, upstream, idle, words, host.relay_ended)
         host.relays.add(relay)
+        host.logins += 1
         relay.start(reply + login.rest(), machine.rest())

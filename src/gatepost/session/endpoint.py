@@ -49,6 +49,9 @@ class Host:
     sessions: "set[Session]" = field(default_factory=set)
     relays: set[Relay] = field(default_factory=set)
     on_ended: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever a session or relay has ended
+    # Since the worker began. Plain numbers: each costs a session one addition, and the scoreboard reads them.
+    accepted: int = 0  # sessions
+    logins: int = 0  # of them, those that came to a relay
 
     @property
     def count(self) -> int:
