@@ -1,39 +1,32 @@
 """A worker: one process, one event loop; accepts clients and runs their sessions.
 
-Theory of operation. The listening sockets are shared by all workers. A readable one makes a worker accept one
-connection per turn of its loop: a burst then spreads over the workers that are idle, and no turn ends with a
-call that finds nothing. Everything that is the same for all sessions of an address is worked out at start, in
-``Endpoint``s. Garbage collection leaves alone what exists then: it lives as long as the worker.
+Everything that is the same for all sessions of an address is worked out at start, in ``Endpoint``s. Garbage
+collection leaves alone what exists then: it lives as long as the worker.
 """
 
 import asyncio
-import errno
 import gc
-import os
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import uvloop
 
-from gatepost.address import Address
 from gatepost.auth import authenticator
 from gatepost.config.build import Server
 from gatepost.errors import ConfigError
 from gatepost.log import Level
 from gatepost.net.bind_plan import Route
 from gatepost.net.deadlines import Deadlines
-from gatepost.net.listener import Listener
 from gatepost.net.proxy_protocol import WRITERS
 from gatepost.net.relay import Shared
 from gatepost.net.settings import ResolverSettings
 from gatepost.protocol import protocol_of
-from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
 from gatepost.session.settings import SessionSettings
 from gatepost.tls.errors import report_stale_to
 from gatepost.tls.settings import TlsSettings
 
+from .accepting import Accepting
 from .drain import drain
 from .heritage import FATAL_STATUS, Heritage
 from .privileges import settle
@@ -42,10 +35,7 @@ from .settings import WorkerSettings
 if TYPE_CHECKING:
     from gatepost.net.resolver import Resolver
 
-ACCEPT_PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
 TITLE = "gatepost-worker"  # at most 15 bytes: the kernel's limit for the name of a thread
-
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 def serve(heritage: Heritage) -> int:
@@ -77,7 +67,7 @@ def _entitle() -> None:
 
 
 class Worker:
-    """The accepting side of a worker, and how it stops."""
+    """What a worker serves, what it is told, and how it stops."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage) -> None:
         self._loop = loop
@@ -86,15 +76,13 @@ class Worker:
         wheel = Deadlines(loop)
         self._host = Host(loop, wheel, Shared(loop, wheel))
         self._resolvers: dict[ResolverSettings, Resolver] = {}
-        self._endpoints: dict[Route, Endpoint] = {
+        endpoints = {
             route: self._endpoint(route)
             for listener in heritage.listeners
             for route in (listener.bind.fallback, *listener.bind.routes.values())
         }
-        self._numbers = 0
-        self._limit = heritage.configuration[WorkerSettings].worker_connections - len(heritage.listeners)
-        self._crowded_at = -1.0
-        self._accepting = False
+        limit = heritage.configuration[WorkerSettings].worker_connections
+        self._accepting = Accepting(self._host, heritage.listeners, endpoints, limit, heritage.log)
         self._stop = asyncio.Event()
         self._graceful = False
 
@@ -109,11 +97,9 @@ class Worker:
         self._loop.add_reader(self._heritage.lifeline.read_fd, self._orphaned)
         gc.collect()
         gc.freeze()
-        self._accept_on()
+        self._accepting.start()
         await self._stop.wait()
-        self._accept_off()
-        for listener in self._heritage.listeners:
-            listener.close()
+        self._accepting.stop()
         if self._graceful:
             limit = self._heritage.configuration[WorkerSettings].worker_shutdown_timeout
             # TERM while we drain ends the draining.
@@ -173,62 +159,6 @@ class Worker:
         self._loop.remove_reader(self._heritage.lifeline.read_fd)
         self._log.write(Level.ALERT, "the master process is gone, finishing established sessions")
         self._told(True)
-
-    # Accepting
-
-    def _accept_on(self) -> None:
-        if self._stop.is_set():
-            return
-        self._accepting = True
-        for listener in self._heritage.listeners:
-            self._loop.add_reader(listener.socket.fileno(), self._accept, listener)
-
-    def _accept_off(self) -> None:
-        if self._accepting:
-            self._accepting = False
-            for listener in self._heritage.listeners:
-                self._loop.remove_reader(listener.socket.fileno())
-
-    def _accept(self, listener: Listener) -> None:
-        try:
-            sock, peer = listener.socket.accept()
-        except BlockingIOError:
-            return  # another worker was faster
-        except OSError as error:
-            if error.errno in _EXHAUSTED:
-                self._log.write(Level.CRIT, f"accept4() failed ({error.errno}: {os.strerror(error.errno)})")
-                self._accept_off()
-                self._loop.call_later(ACCEPT_PAUSE_SECONDS, self._accept_on)
-            return  # anything else was this client's own: it went away in the queue
-        if self._host.descriptors >= self._limit:
-            sock.close()
-            self._crowded()
-            return
-        sock.setblocking(False)
-        bind = listener.bind
-        route = bind.route(sock.getsockname()[0]) if bind.routes else bind.fallback
-        endpoint = self._endpoints[route]
-        self._numbers += 1
-        address = _client_address(bind.address.family, peer)
-        if endpoint.log.wants(Level.INFO):
-            shown = "unix:" if address.family is socket.AF_UNIX else str(address)
-            endpoint.log.write(Level.INFO, f"*{self._numbers} client {shown} connected to {endpoint.name}")
-        Session(self._host, endpoint, sock, address, self._numbers).start()
-
-    def _crowded(self) -> None:
-        """Say that ``worker_connections`` is too low, at most once a second."""
-        now = self._host.wheel.now
-        if now != self._crowded_at:
-            self._crowded_at = now
-            limit = self._heritage.configuration[WorkerSettings].worker_connections
-            self._log.write(Level.ALERT, f"{limit} worker_connections are not enough")
-
-
-def _client_address(family: socket.AddressFamily, peer: object) -> Address:
-    if isinstance(peer, tuple):
-        # Without the zone of an address of one link (fe80::1%eth0): it means nothing to whoever is told.
-        return Address(family, peer[0].partition("%")[0], peer[1])
-    return Address(socket.AF_UNIX, "")
 
 
 def _nothing() -> None:
