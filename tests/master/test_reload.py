@@ -12,7 +12,7 @@ from tests.functional.ports import claim_port
 from tests.functional.process import children
 from tests.functional.scripted_backend import ScriptedBackend
 from tests.functional.waiting import wait_until
-from tests.worker.test_process import GREETING, SERVER, echo, logged_in
+from tests.worker.scene import GREETING, SERVER, echo, logged_in
 
 PLAIN = "proxy_pass 127.0.0.1:9; server {{ listen 127.0.0.1:{0}; protocol imap; }}"
 CAPABLE = "proxy_pass 127.0.0.1:9; imap_capabilities {words}; server {{ listen 127.0.0.1:{port}; protocol imap; }}"

@@ -11,7 +11,7 @@ from tests.functional.line_client import LineClient
 from tests.functional.process import alive
 from tests.functional.scripted_backend import ScriptedBackend
 from tests.functional.waiting import LIMIT_SECONDS, wait_until
-from tests.worker.test_process import SERVER, echo, logged_in
+from tests.worker.scene import SERVER, echo, logged_in
 
 MAIL = "proxy_pass 127.0.0.1:9; server {{ listen 127.0.0.1:{0}; protocol imap; }}"
 
