@@ -135,6 +135,22 @@ def test_an_empty_wheel_stands_still(clock: Clock, wheel: Deadlines) -> None:
     assert len(clock.timers) == 1
 
 
+def test_others_share_its_tick_from_its_start_to_its_rest(clock: Clock, wheel: Deadlines) -> None:
+    turns: list[tuple[float, bool]] = []
+    wheel.on_turn = lambda: turns.append((clock.now, wheel.turning))
+    Deadline(wheel, lambda: None).set(0.5)
+    clock.turn(10.0)
+    assert turns == []  # it has a timer of its own: the wheel is not needed
+    deadline = Deadline(wheel, lambda: None)
+    deadline.set(2.0)
+    assert turns == [(1010.25, True)]
+    clock.turn(60.0)
+    assert [at - 1010.25 for at, _ in turns] == [number * TICK_SECONDS for number in range(len(turns))]
+    assert [turning for _, turning in turns] == [True] * (len(turns) - 1) + [False]
+    assert clock.timers == []
+    assert 3 <= len(turns) <= 5
+
+
 def test_many_expire_in_their_order(clock: Clock, wheel: Deadlines) -> None:
     expired: list[int] = []
     for seconds in (7, 3, 5):

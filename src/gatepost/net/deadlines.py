@@ -9,6 +9,9 @@ only at what may be due.
 A session drops its deadline when it ends, and the wheel finds that out when it looks. So no bucket lies further
 ahead than ``HORIZON_SECONDS``: with a day of allowed silence, it would keep those of all sessions of a day.
 
+``on_turn`` lets others share the wheel's tick: it is called when the wheel begins to turn, after each sweep, and so
+also when it has come to rest (``turning`` is false then). A worker that has nothing to do is not woken for it.
+
 A deadline expires up to two ticks late, three if it was extended, never early. Those shorter than a tick get a
 timer of their own.
 """
@@ -23,22 +26,24 @@ HORIZON_SECONDS = 60  # how long a dropped deadline is kept at most, and how oft
 class Deadlines:
     """The wheel. ``now`` is the loop's time at the last tick, in seconds: cheap to read, at most a tick old."""
 
-    __slots__ = ("_buckets", "_loop", "_next", "_running", "now")
+    __slots__ = ("_buckets", "_loop", "_next", "now", "on_turn", "turning")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._buckets: dict[int, list[Deadline]] = {}
-        self._running = False
+        self.turning = False
+        self.on_turn: Callable[[], None] = _nothing  # must not raise
         self.now = loop.time()
         self._next = int(self.now)
 
     def add(self, deadline: "Deadline", when: float) -> int:
         """Put ``deadline`` where it will be looked at soon after ``when``; the number of its bucket."""
-        if not self._running:
-            self._running = True
+        if not self.turning:
+            self.turning = True
             self.now = self._loop.time()
             self._next = int(self.now)
             self._loop.call_later(TICK_SECONDS, self._tick)
+            self.on_turn()
         bucket = max(min(int(when) + 1, int(self.now) + HORIZON_SECONDS), self._next)
         self._buckets.setdefault(bucket, []).append(deadline)
         return bucket
@@ -54,9 +59,14 @@ class Deadlines:
                 self._next += 1
         finally:
             # Also after an owner that raised: time must not stand still for the others in the bucket.
-            self._running = bool(self._buckets)
-            if self._running:
+            self.turning = bool(self._buckets)
+            if self.turning:
                 self._loop.call_later(TICK_SECONDS, self._tick)
+            self.on_turn()
+
+
+def _nothing() -> None:
+    """Nobody shares the tick."""
 
 
 class Deadline:
