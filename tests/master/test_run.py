@@ -45,6 +45,38 @@ def test_quit_cuts_sessions_when_their_time_is_over(open_path: Path) -> None:
         gateway.wait_for_log("shutdown timeout while proxying, client: 127.0.0.1")
 
 
+def test_quit_after_a_reload_does_not_cut_what_still_drains(open_path: Path) -> None:
+    with ScriptedBackend(echo) as backend:
+        gateway = Gateway(open_path, SERVER.format(backend=backend.port))
+        (old,) = gateway.workers
+        with logged_in(gateway.port) as client:
+            gateway.process.signal(signal.SIGHUP)
+            wait_until(lambda: len(gateway.workers) == 2, "a new worker")
+            client.send(b"drained\r\n")
+            assert client.line() == b"drained"
+            gateway.process.signal(signal.SIGQUIT)  # the old worker hears of it a second time
+            wait_until(lambda: gateway.workers == (old,), "the new worker to end")
+            for _ in range(20):
+                client.send(b"not cut\r\n")
+                assert client.line() == b"not cut"
+        assert gateway.process.wait() == 0
+
+
+def test_a_signal_to_a_worker_that_has_just_been_born_waits_for_it(open_path: Path) -> None:
+    with Gateway(open_path, MAIL, workers=4) as gateway:
+        for _ in range(6):
+            before = set(gateway.workers)
+            gateway.process.signal(signal.SIGHUP)
+            # New workers are told to reopen, and then to finish, when they have hardly begun.
+            wait_until(lambda: set(gateway.workers) - before, "a new worker")  # noqa: B023 - at once
+            gateway.process.signal(signal.SIGUSR1)
+        wait_until(lambda: len(gateway.workers) == 4, "four workers, and no others")
+        with LineClient.plain(gateway.port) as client:
+            assert client.line() == b"* OK IMAP4 ready"
+        assert gateway.stop() == 0
+        assert "exited on signal" not in gateway.log()
+
+
 def test_term_ends_while_sessions_are_open(open_path: Path) -> None:
     with ScriptedBackend(echo) as backend:
         gateway = Gateway(open_path, SERVER.format(backend=backend.port), workers=2)

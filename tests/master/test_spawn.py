@@ -32,7 +32,7 @@ def test_exit_statuses_come_back(tmp_path: Path) -> None:
     printed, _ = run(
         tmp_path,
         """
-pids = [spawn(lambda status=status: status, (), log) for status in (0, 2, 7)]
+pids = [spawn(lambda status=status: status, log) for status in (0, 2, 7)]
 found = {death.pid: death.status for death in deaths(3)}
 print([found[pid] for pid in pids], reap())
 """,
@@ -44,12 +44,29 @@ def test_a_signal_is_a_negative_status(tmp_path: Path) -> None:
     printed, _ = run(
         tmp_path,
         """
-pid = spawn(lambda: signal.pause(), (signal.SIGTERM,), log)
-os.kill(pid, signal.SIGTERM)
+pid = spawn(signal.pause, log)
+os.kill(pid, signal.SIGKILL)
 print(deaths(1)[0].status)
 """,
     )
-    assert printed == "-15\n"
+    assert printed == "-9\n"
+
+
+def test_a_signal_waits_until_the_child_is_ready_for_it(tmp_path: Path) -> None:
+    printed, _ = run(
+        tmp_path,
+        """
+def work():
+    signal.sigwait({signal.SIGUSR1})
+    return 3 if signal.SIGTERM in signal.sigpending() else 4
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+pid = spawn(work, log)
+os.kill(pid, signal.SIGTERM)
+os.kill(pid, signal.SIGUSR1)
+print(deaths(1)[0].status)
+""",
+    )
+    assert printed == "3\n"
 
 
 def test_an_error_in_a_worker_is_logged_and_stays_there(tmp_path: Path) -> None:
@@ -58,7 +75,7 @@ def test_an_error_in_a_worker_is_logged_and_stays_there(tmp_path: Path) -> None:
         """
 def work():
     raise RuntimeError("the password is swordfish")
-spawn(work, (), log)
+spawn(work, log)
 print(deaths(1)[0].status == CRASH_STATUS)
 """,
     )
@@ -73,7 +90,7 @@ def test_what_was_not_flushed_is_printed_once(tmp_path: Path) -> None:
         tmp_path,
         """
 sys.stdout.write("once ")
-spawn(lambda: 0, (), log)
+spawn(lambda: 0, log)
 deaths(1)
 """,
     )

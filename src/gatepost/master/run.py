@@ -116,7 +116,7 @@ class Master:
             except ProcessLookupError:
                 return None  # it has just ended by itself; SIGCHLD will tell
         elif isinstance(decision, Spawn):
-            pid = spawn(self._work, SIGNALS, self._log)
+            pid = spawn(self._work, self._log)
             self._supervisor.spawned(decision.slot, pid, time.monotonic())
             self._log.write(Level.NOTICE, f"start worker process {pid}")
         return None

@@ -1,10 +1,9 @@
 """Forking and reaping: performs what the supervisor decided."""
 
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatepost.log import Level, Log
@@ -20,10 +19,11 @@ class Death:
     status: int
 
 
-def spawn(work: Callable[[], int], signals: Iterable[signal.Signals], log: Log) -> int:
+def spawn(work: Callable[[], int], log: Log) -> int:
     """Fork a child that does ``work`` and exits with what it returns; the child's process id.
 
-    The child starts with ``signals`` unblocked. It never returns into the master's code, whatever happens.
+    Signals that are blocked here are blocked there, until ``work`` is ready for them. The child never returns into
+    the master's code, whatever happens.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -32,7 +32,6 @@ def spawn(work: Callable[[], int], signals: Iterable[signal.Signals], log: Log) 
         return pid
     status = CRASH_STATUS
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         status = work()
     except BaseException as error:  # noqa: BLE001 - the last frame of the process: log it and go
         last = traceback.extract_tb(error.__traceback__)[-1]

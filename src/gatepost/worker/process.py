@@ -94,6 +94,8 @@ class Worker:
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH):
             # The master's business; a signal to the whole group may bring them.
             self._loop.add_signal_handler(number, _nothing)
+        # The master forked us with its signals blocked: one that came before its handler was there waits until now.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._loop.add_reader(self._heritage.lifeline.read_fd, self._orphaned)
         gc.collect()
         gc.freeze()
@@ -148,6 +150,8 @@ class Worker:
     # Signals
 
     def _told(self, graceful: bool) -> None:
+        if graceful and self._graceful:
+            return  # told again, by a master that ends or is gone: what drains goes on draining
         self._graceful = graceful
         self._stop.set()
 
