@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.address import Address, unix
+from gatepost.auth import Wait
 from gatepost.auth.client import (
     MAX_IDLE,
     MAX_IDLE_SECONDS,
@@ -39,19 +40,16 @@ class Clock:
 
 
 @contextlib.asynccontextmanager
-async def client(
-    service: Service | Address, *, timeout: float = 20.0, clock: Clock | None = None
-) -> AsyncIterator[HttpAuth]:
+async def client(service: Service | Address, *, timeout: float = 20.0) -> AsyncIterator[HttpAuth]:
     address = service if isinstance(service, Address) else service.address
-    sleep = (clock or Clock()).sleep
-    found = HttpAuth(address, FRAME, timeout=timeout, needs_password=True, sleep=sleep)
+    found = HttpAuth(address, FRAME, timeout=timeout, needs_password=True)
     yield found
     found.close()
 
 
-async def failure(auth: HttpAuth, request: Request = REQUEST) -> AuthError:
+async def failure(auth: HttpAuth, request: Request = REQUEST, wait: Wait = asyncio.sleep) -> AuthError:
     with pytest.raises(AuthError) as caught:
-        await auth.ask(request)
+        await auth.ask(request, wait)
     return caught.value
 
 
@@ -311,8 +309,8 @@ def test_a_postponed_verdict_is_asked_for_again() -> None:
                 await peer.send(answer)
             await peer.ended()
 
-        async with serving(script) as service, client(service, clock=clock) as auth:
-            assert await auth.ask(REQUEST) == ACCEPTED
+        async with serving(script) as service, client(service) as auth:
+            assert await auth.ask(REQUEST, clock.sleep) == ACCEPTED
             await asyncio.sleep(0)
         assert clock.slept == [7, POSTPONE_SECONDS]
         assert requests[0] == requests[1] == requests[2]
@@ -336,7 +334,8 @@ def test_the_digest_survives_and_the_name_may_change() -> None:
             REQUEST.credentials, method="cram-md5", secret=b"digest", salt=b"<s>", cleartext=False
         )
         async with serving(script) as service, client(service) as auth:
-            assert await auth.ask(dataclasses.replace(REQUEST, credentials=credentials)) == Refused(b"no")
+            asked = dataclasses.replace(REQUEST, credentials=credentials)
+            assert await auth.ask(asked, Clock().sleep) == Refused(b"no")
         assert requests[1] == requests[0].replace(b"Auth-User: user", b"Auth-User: box")
         assert b"Auth-Pass: digest\r\nAuth-Salt: <s>\r\n" in requests[1]
 
@@ -347,8 +346,8 @@ def test_the_digest_survives_and_the_name_may_change() -> None:
 def test_nobody_waits_for_ever(wait: bytes, most: float) -> None:
     async def story() -> None:
         clock = Clock()
-        async with serving(answering(WAIT + wait + b"\r\n")) as service, client(service, clock=clock) as auth:
-            error = await failure(auth)
+        async with serving(answering(WAIT + wait + b"\r\n")) as service, client(service) as auth:
+            error = await failure(auth, wait=clock.sleep)
         expected = f"auth http server {service.address} postponed its verdict for more than 3600 seconds"
         assert str(error) == expected
         assert sum(clock.slept) == most

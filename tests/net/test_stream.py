@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -479,6 +480,26 @@ async def test_a_failure_that_nobody_saw_can_be_taken_back(loop: Loop) -> None:
 
 
 # Ends --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leave", [Far.end, Far.close, Far.reset])
+@story
+async def test_who_has_left_is_noticed_behind_bytes_that_stay_unread(
+    loop: Loop, leave: Callable[[Far], None]
+) -> None:
+    one, other = pair()
+    far, stream = Far(one), Stream(loop, other)
+    assert not stream.ended()
+    await far.write(b"hello")
+    await until(lambda: other.recv(5, socket.MSG_PEEK))
+    assert not stream.ended()
+    leave(far)
+    await until(stream.ended)
+    if leave is not Far.reset:
+        assert await stream.read(100) == b"hello"
+        assert await stream.read(100) == b""
+    stream.close()
+    far.close()
 
 
 @ways

@@ -277,6 +277,35 @@ async def test_a_refusal_of_the_service_with_a_wait_leaves_another_try(loop: Loo
     backend.close()
 
 
+HOUR = 3600  # far beyond what a test may take
+PATIENT = {
+    "refused": f"Auth-Status: No luck\r\nAuth-Wait: {HOUR}",
+    "postponed": f"Auth-Status: WAIT\r\nAuth-Wait: {HOUR}",
+}
+
+
+@pytest.mark.parametrize("leave", [Far.end, Far.close, Far.reset])
+@pytest.mark.parametrize("verdict", PATIENT)
+@hows
+@story
+async def test_a_client_that_leaves_while_the_service_makes_it_wait(
+    loop: Loop, tmp_path: Path, how: str, verdict: str, leave: Callable[[Far], None]
+) -> None:
+    service = Service(PATIENT[verdict])
+    async with edge(loop, tmp_path, f"auth_http {service.place}; starttls on;", listen=listen(how)) as at:
+        client = await start(at, how)
+        # What it says behind its login is more than a session keeps; the end is noticed all the same.
+        await client.write(LOGIN + b"b NOOP\r\n" * 10000)
+        await until(lambda: service.asked)
+        leave(client)
+        await at.over()
+        client.close()
+        failed = '[info] *1 client login failed: "No luck" while in http auth state'
+        end = at.suffix(login="joe", starttls=how == "starttls")
+        assert at.lines.texts == [failed + end] * (verdict == "refused")
+    await service.close()
+
+
 @hows
 @story
 async def test_a_refusal_of_the_service_without_a_wait_is_the_end(loop: Loop, tmp_path: Path, how: str) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import typing
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gatepost.config.build import Server
@@ -9,6 +10,9 @@ from gatepost.protocol.machine import Protocol
 
 if typing.TYPE_CHECKING:
     from .message import Accepted, Refused, Request
+
+
+Wait = Callable[[float], Awaitable[None]]  # returns after so many seconds
 
 
 class Authenticator(typing.Protocol):
@@ -20,8 +24,11 @@ class Authenticator(typing.Protocol):
 
     backend_decides: bool
 
-    async def ask(self, request: "Request") -> "Accepted | Refused":
-        """The verdict about one attempt. Raises AuthError when there is none."""
+    async def ask(self, request: "Request", wait: Wait) -> "Accepted | Refused":
+        """The verdict about one attempt. Raises AuthError when there is none, and what ``wait`` raises.
+
+        ``wait`` is how to let the time pass that a service may ask for before it decides.
+        """
 
     def close(self) -> None:
         """Let go of what is kept open; attempts under way still end."""

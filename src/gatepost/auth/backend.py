@@ -1,9 +1,12 @@
 """``proxy_pass``: no authentication service; every login goes to one backend, which decides."""
 
+import asyncio
+
 from gatepost.address import Address
 from gatepost.errors import AuthError
 from gatepost.protocol.events import Account
 
+from . import Wait
 from .message import Accepted, Refused, Request
 
 
@@ -16,7 +19,7 @@ class FixedBackend:
         self._address = address
         self._shown = str(address)
 
-    async def ask(self, request: Request) -> Accepted | Refused:
+    async def ask(self, request: Request, wait: Wait = asyncio.sleep) -> Accepted | Refused:  # noqa: ARG002
         """Raises AuthError for credentials that hold no password, since nobody here could check them."""
         credentials = request.credentials
         if not credentials.cleartext:

@@ -11,12 +11,12 @@ import dataclasses
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
 
 from gatepost.address import Address
 from gatepost.errors import AuthError
 from gatepost.log import Level
 
+from . import Wait
 from .connection import Connection, StaleError
 from .message import Accepted, Layout, Postponed, Refused, Request, request_bytes, verdict
 from .response import Answer
@@ -104,7 +104,6 @@ class HttpAuth:
         *,
         timeout: float,
         needs_password: bool,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """``timeout`` is in seconds, for one question, from the attempt to connect to the answer's last header."""
         self._address = address
@@ -112,11 +111,10 @@ class HttpAuth:
         self._frame = frame
         self._timeout = timeout
         self._needs_password = needs_password
-        self._sleep = sleep
         self._pool: Pool | None = None
 
-    async def ask(self, request: Request) -> Accepted | Refused:
-        """The final verdict; waits as long as the service postpones it. Raises AuthError."""
+    async def ask(self, request: Request, wait: Wait = asyncio.sleep) -> Accepted | Refused:
+        """The final verdict; waits as long as it is postponed. Raises AuthError, and what ``wait`` raises."""
         waited = 0.0
         while True:
             answer = await self._exchange(request_bytes(request, self._frame))
@@ -132,7 +130,7 @@ class HttpAuth:
                 request = dataclasses.replace(
                     request, credentials=dataclasses.replace(request.credentials, user=found.user)
                 )
-            await self._sleep(seconds)
+            await wait(seconds)
 
     def close(self) -> None:
         """Let go of the connections; questions under way are still answered."""

@@ -12,6 +12,7 @@ One task uses a stream at a time. ``fail`` ends its wait from outside: that is h
 import asyncio
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -144,6 +145,12 @@ class Stream:
             return unix("")
         host, port = self.socket.getsockname()[:2]
         return Address(self.socket.family, host, port)
+
+    def ended(self) -> bool:
+        """Whether the other side has said its end or is gone. Takes nothing of what it sent before."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     # Waiting
 

@@ -58,6 +58,7 @@ from .login import (
 )
 
 READ_BYTES = 16384  # one TLS record; commands are far shorter
+LOOK_SECONDS = 1.0  # between two looks after a client that has to wait; how much longer it is kept than it stays
 GREETING = "sending client greeting line"  # what we do until the client may speak
 
 _TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
@@ -65,6 +66,10 @@ _TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
 
 class DeadlinePassedError(Exception):
     """Raised in a session's wait when its deadline has passed."""
+
+
+class ClientGoneError(Exception):
+    """Raised in a wait of the clock's when the client has left meanwhile."""
 
 
 class WokenError(Exception):
@@ -117,6 +122,8 @@ class Session:
             await self._serve()
         except DeadlinePassedError:
             self._log.write(Level.INFO, f"client {_TIMED_OUT}")
+        except ClientGoneError:
+            self._stream.say_end()
         except StreamError as error:
             self._log.write(Level.INFO if error.code in EVERYDAY else Level.CRIT, str(error))
         except (HeaderError, TlsError) as error:
@@ -304,7 +311,7 @@ class Session:
             proxied=self._proxied,
         )
         try:
-            verdict = await endpoint.authenticator.ask(request)
+            verdict = await endpoint.authenticator.ask(request, self._wait_out)
         except AuthError as error:
             log.write(error.level, str(error))
             await self._finish(endpoint.protocol.last_words.internal_error)
@@ -319,7 +326,7 @@ class Session:
             log.login = verdict.user
         log.write(Level.INFO, f'client login failed: "{quoted(verdict.text)}"')
         if verdict.wait_seconds:
-            await asyncio.sleep(verdict.wait_seconds)
+            await self._wait_out(verdict.wait_seconds)
         self._limit()
         assert self._machine is not None
         return self._machine.tell(AuthRefused(verdict.text, not verdict.wait_seconds, verdict.code))
@@ -359,6 +366,20 @@ class Session:
             login.close()
         await self._finish(words)
         return None
+
+    async def _wait_out(self, seconds: float) -> None:
+        """Let ``seconds`` pass that the service makes a client wait, up to a day. Raises ClientGoneError.
+
+        Who left would otherwise keep its place until then. What it says meanwhile stays unread, so its end cannot
+        be read either; looking for it costs a call each time, but nobody who logs in comes here. An end of its own
+        direction only is taken for leaving, as it is between commands.
+        """
+        loop = self._host.loop
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS))
+            if self._stream.ended():
+                raise ClientGoneError
 
     def _proxy_header(self) -> bytes:
         """What tells the backend who the client is; empty where it is not to be told."""
