@@ -48,6 +48,18 @@ def quiet(_text: str) -> None:
     """Nobody listens."""
 
 
+def test_the_scoreboard_outlives_reloads_and_each_has_its_number(tmp_path: Path) -> None:
+    configuration = configure(tmp_path, f"server {{ listen unix:{tmp_path}/a; protocol imap; }}")
+    outputs = Outputs()
+    log = log_of(outputs, tmp_path)
+    first = make(configuration, outputs, log, quiet)
+    second = make(configuration, outputs, log, quiet, previous=first)
+    third = make(configuration, outputs, log, quiet, previous=second)
+    assert [heritage.generation for heritage in (first, second, third)] == [0, 1, 2]
+    assert first.scoreboard is second.scoreboard is third.scoreboard
+    close(third)
+
+
 def test_a_context_only_where_clients_can_come_to_a_handshake(tmp_path: Path, certificate: Path) -> None:
     keys = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};"
     configuration = configure(

@@ -68,7 +68,7 @@ def _run(configuration: Configuration, load: Load, outputs: Outputs, log: Log, r
     log.write(Level.NOTICE, f"gatepost/{__version__}")
     master = Master(heritage, load, runtime)
     try:
-        return master.run() if settings.master_process else serve(heritage)
+        return master.run() if settings.master_process else serve(heritage, heritage.scoreboard.claim())
     finally:
         master.close_listeners()
         pidfile.remove(settings.pid)
@@ -95,6 +95,7 @@ class Master:
         self._runtime = runtime
         self._log: Log = heritage.log
         self._supervisor = Supervisor(heritage.configuration[WorkerSettings].worker_processes)
+        self._places: dict[int, int] = {}  # process id of a worker -> its row in the scoreboard
 
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -116,14 +117,16 @@ class Master:
             except ProcessLookupError:
                 return None  # it has just ended by itself; SIGCHLD will tell
         elif isinstance(decision, Spawn):
-            pid = spawn(self._work, self._log)
+            place = self._heritage.scoreboard.claim()
+            pid = spawn(lambda: self._work(place), self._log)
+            self._places[pid] = place
             self._supervisor.spawned(decision.slot, pid, time.monotonic())
             self._log.write(Level.NOTICE, f"start worker process {pid}")
         return None
 
-    def _work(self) -> int:
+    def _work(self, place: int) -> int:
         self._heritage.lifeline.keep_worker_end()
-        return serve(self._heritage)
+        return serve(self._heritage, place)
 
     def _await_signal(self) -> None:
         wait = self._supervisor.wait(time.monotonic())
@@ -156,6 +159,7 @@ class Master:
         for death in reap():
             if not self._supervisor.ended(death.pid, death.status, now):
                 continue
+            self._heritage.scoreboard.clear(self._places.pop(death.pid))
             if death.status < 0:
                 self._log.write(Level.ALERT, f"worker process {death.pid} exited on signal {-death.status}")
             else:

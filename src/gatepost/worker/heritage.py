@@ -21,6 +21,7 @@ from gatepost.tls.context import Context, server_context
 from gatepost.tls.engines import use_engine
 from gatepost.tls.settings import LibrarySettings, TlsSettings
 
+from .scoreboard import Scoreboard
 from .settings import WorkerSettings
 
 FATAL_STATUS = (
@@ -48,7 +49,8 @@ class Lifeline:
 class Heritage:
     """What a worker is born with. ``contexts`` and ``logs`` are by the index of their server.
 
-    ``zones`` are attached by each worker for itself.
+    ``zones`` are attached by each worker for itself. ``generation`` counts the reloads; the scoreboard outlives
+    them.
     """
 
     configuration: Configuration
@@ -59,6 +61,8 @@ class Heritage:
     logs: tuple[Log, ...]
     lifeline: Lifeline
     zones: Zones
+    scoreboard: Scoreboard
+    generation: int
 
 
 def tls_contexts(
@@ -130,7 +134,9 @@ def make(
     zones.prepare(runtime or RuntimeDirectory(), user.uid if user is not None else None)
     listeners = open_all(plan(configuration.servers), notice, previous.listeners if previous else ())
     lifeline = previous.lifeline if previous else Lifeline.make()
-    return Heritage(configuration, listeners, contexts, outputs, log, logs, lifeline, zones)
+    scoreboard = previous.scoreboard if previous else Scoreboard()
+    generation = previous.generation + 1 if previous else 0
+    return Heritage(configuration, listeners, contexts, outputs, log, logs, lifeline, zones, scoreboard, generation)
 
 
 def open_log(outputs: Outputs, sinks: Sequence[Sink]) -> Log:

@@ -30,6 +30,7 @@ from .accepting import Accepting
 from .drain import drain
 from .heritage import FATAL_STATUS, Heritage
 from .privileges import settle
+from .scoreboard import Reporter
 from .settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ if TYPE_CHECKING:
 TITLE = "gatepost-worker"  # at most 15 bytes: the kernel's limit for the name of a thread
 
 
-def serve(heritage: Heritage) -> int:
-    """Be a worker until told to stop; the exit status."""
+def serve(heritage: Heritage, place: int) -> int:
+    """Be the worker in row ``place`` of the scoreboard until told to stop; the exit status."""
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         # All code is loaded before root is given up: it may lie where the worker's user cannot read.
-        worker = Worker(loop, heritage)
+        worker = Worker(loop, heritage, place)
         settle(heritage.configuration)
         heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
         report_stale_to(lambda text: heritage.log.write(Level.ALERT, text))
@@ -69,12 +70,13 @@ def _entitle() -> None:
 class Worker:
     """What a worker serves, what it is told, and how it stops."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage, place: int) -> None:
         self._loop = loop
         self._heritage = heritage
         self._log = heritage.log
         wheel = Deadlines(loop)
         self._host = Host(loop, wheel, Shared(loop, wheel))
+        self._reporter = Reporter(heritage.scoreboard.cells(place), heritage.generation, self._host)
         self._resolvers: dict[ResolverSettings, Resolver] = {}
         endpoints = {
             route: self._endpoint(route)
@@ -100,8 +102,10 @@ class Worker:
         gc.collect()
         gc.freeze()
         self._accepting.start()
+        self._reporter.begin()
         await self._stop.wait()
         self._accepting.stop()
+        self._reporter.drain()
         if self._graceful:
             limit = self._heritage.configuration[WorkerSettings].worker_shutdown_timeout
             # TERM while we drain ends the draining.
@@ -111,6 +115,7 @@ class Worker:
             await asyncio.wait((draining, stopping), return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             draining.cancel()
+        self._reporter.write()
         self._log.write(Level.NOTICE, "gracefully shutting down" if self._graceful else "exiting")
 
     def _endpoint(self, route: Route) -> Endpoint:
