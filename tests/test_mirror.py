@@ -6,8 +6,9 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "gatepost"
 TESTS = ROOT / "tests"
 
-# Tests of the tree as a whole; everything under functional/ tells stories about the daemon as a whole.
+# Tests of the tree as a whole; and places where everything is about the daemon as a whole.
 OF_THE_TREE = {Path("test_layers.py"), Path("test_mirror.py"), Path("test_transcript.py")}
+OF_THE_DAEMON = {"faults", "functional"}
 
 
 def modules() -> set[Path]:
@@ -22,7 +23,7 @@ def modules() -> set[Path]:
 
 def files_of_tests() -> set[Path]:
     found = (path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
-    return {path for path in found if path.parts[0] != "functional"} - OF_THE_TREE
+    return {path for path in found if path.parts[0] not in OF_THE_DAEMON} - OF_THE_TREE
 
 
 def test_every_module_has_its_test_file() -> None:

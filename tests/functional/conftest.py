@@ -1,35 +1,17 @@
 """Servers that all stories of one test process share."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates, make_certificates
+from .certificates import Certificates
 from .dovecot import Dovecot
 from .gateway import Gateway
 from .letters import Backend
 from .line_client import LineClient
 from .maildrop import Door
 from .postfix import make_backend
-
-
-@pytest.fixture(scope="session")
-def scratch() -> Iterator[Path]:
-    """A short path that other users may enter: Dovecot's and gatepost's workers are not root."""
-    directory = Path(tempfile.mkdtemp(prefix="gatepost-"))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(scope="session")
-def certificates(scratch: Path) -> Certificates:
-    directory = scratch / "certificates"
-    directory.mkdir()
-    return make_certificates(directory)
 
 
 @pytest.fixture(scope="session")
@@ -48,14 +30,6 @@ def smtp_backend(scratch: Path, dovecot: Dovecot) -> Iterator[Backend]:
     server = make_backend(directory, dovecot)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def directory(scratch: Path, request: pytest.FixtureRequest) -> Path:
-    """A directory for one story file. Several files of one name cannot exist, so the name is enough."""
-    path = scratch / str(request.node.name).rpartition("/")[2].removesuffix(".py")
-    path.mkdir(exist_ok=True)
-    return path
 
 
 @pytest.fixture(params=["TLS", "STLS"])
