@@ -138,13 +138,13 @@ def test_a_log_on_every_level(tmp_path: Path) -> None:
         "error_log main info;" + mail % ("error_log outer;", "error_log inner; error_log stderr debug;")
     )
     found = load(Installation(str(path), "/prefix/"))
-    assert [sink.path for sink in found[MasterSettings].error_log] == ["/prefix/main"]
+    assert [sink.target for sink in found[MasterSettings].error_log] == ["/prefix/main"]
     inner = found.servers[0][SessionSettings].error_log
     assert inner is not None
-    assert [sink.path for sink in inner] == ["/prefix/inner", None]
+    assert [sink.target for sink in inner] == ["/prefix/inner", None]
     path.write_text(mail % ("", ""))
     found = load(Installation(str(path), "/prefix/", "/first/log"))
-    assert [sink.path for sink in found[MasterSettings].error_log] == ["/first/log"]
+    assert [sink.target for sink in found[MasterSettings].error_log] == ["/first/log"]
     assert found.servers[0][SessionSettings].error_log is None
     assert [str(listen.addresses[0]) for listen in found.servers[0][ListenSettings].listen] == ["0.0.0.0:143"]
 

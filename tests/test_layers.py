@@ -10,7 +10,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "gatepost"
 
 # Bottom-up: a part imports only from its own line or a line above it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("log", "registry", "address"),
+    ("registry", "address"),
+    ("syslog",),
+    ("log",),
     ("errors",),
     ("config",),
     ("store",),

@@ -1,16 +1,30 @@
 """The error log: lines, levels, targets, reopening, and what never gets into a line."""
 
+import contextlib
 import errno
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.log import MAX_LINE_BYTES, Level, Log, Output, Outputs, SessionLog, Sink, quoted
+from gatepost.log import (
+    MAX_LINE_BYTES,
+    NOTICE_SECONDS,
+    FileOutput,
+    Level,
+    Log,
+    Outputs,
+    SessionLog,
+    Sink,
+    SyslogOutput,
+    quoted,
+)
+from tests.syslog_daemon import Daemon
 from tests.wire import Lines
 
 STAMP = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"
@@ -65,7 +79,8 @@ def test_a_line_is_as_nginx_writes_it(tmp_path: Path) -> None:
 
 def test_a_long_line_is_cut_and_still_ends() -> None:
     class Raw(Lines):
-        def emit(self, line: bytes) -> None:
+        def emit(self, level: Level, line: bytes) -> None:
+            assert level is Level.ERROR
             self.texts.append(line.decode())
 
     lines = Raw()
@@ -142,12 +157,13 @@ def test_a_new_file_may_be_read_by_all_and_written_by_us_alone(tmp_path: Path) -
     path = tmp_path / "error.log"
     before = os.umask(0)
     try:
-        output = Output(str(path))
+        output = FileOutput(str(path))
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert not os.get_inheritable(output.fd)
-    os.close(output.fd)
+    output.close()
+    output.close()
 
 
 def test_lines_are_added_to_what_is_there(tmp_path: Path) -> None:
@@ -191,14 +207,144 @@ def test_reopening_leaves_no_descriptor_behind(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_no_session() -> None:
-    output = Output("/dev/full")
-    output.emit(b"lost\n")
-    os.close(output.fd)
+    output = FileOutput("/dev/full")
+    output.emit(Level.ERROR, b"lost\n")
+    output.close()
 
 
 def test_standard_error_is_a_target_too(capfd: pytest.CaptureFixture[str]) -> None:
     Outputs().log([Sink(None, Level.ERROR)]).write(Level.ERROR, "to stderr")
     assert capfd.readouterr().err.endswith("to stderr\n")
+
+
+def test_an_output_that_no_log_uses_any_more_is_closed(tmp_path: Path) -> None:
+    outputs = Outputs()
+    kept = outputs.log([Sink(str(tmp_path / "kept"), Level.ERROR), Sink(None, Level.ERROR)])
+    outputs.log([Sink(str(tmp_path / "dropped"), Level.ERROR), Sink(str(tmp_path / "kept"), Level.INFO)])
+    assert open_below(tmp_path) == {"kept", "dropped"}
+    outputs.prune([kept])
+    assert open_below(tmp_path) == {"kept"}
+    kept.write(Level.ERROR, "still heard")
+    assert (tmp_path / "kept").read_text().endswith("still heard\n")
+    outputs.log([Sink(str(tmp_path / "dropped"), Level.ERROR)]).write(Level.ERROR, "opened again")
+    assert (tmp_path / "dropped").read_text().endswith("opened again\n")
+    outputs.prune(())
+    assert open_below(tmp_path) == set()
+
+
+def open_below(directory: Path) -> set[str]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            path = Path(f"/proc/self/fd/{name}").readlink()
+            if path.parent == directory:
+                found.add(path.name)
+    return found
+
+
+@pytest.fixture
+def own_stderr() -> Iterator[None]:
+    """Standard error is a copy that a test may put elsewhere."""
+    saved = os.dup(2)
+    yield
+    os.dup2(saved, 2)
+    os.close(saved)
+
+
+@pytest.mark.usefixtures("own_stderr")
+def test_standard_error_of_a_daemon_follows_the_first_file(tmp_path: Path) -> None:
+    def stderr() -> str:
+        return os.readlink("/proc/self/fd/2")
+
+    outputs = Outputs()
+    first = outputs.log([Sink(str(tmp_path / "a"), Level.ERROR)])
+    second = outputs.log([Sink(str(tmp_path / "b"), Level.ERROR)])
+    outputs.redirect_stderr()
+    assert stderr() == str(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "old")
+    assert outputs.reopen() == []
+    assert stderr() == str(tmp_path / "a")
+    outputs.prune([second])
+    assert stderr() == str(tmp_path / "b")
+    assert first.outputs != second.outputs
+    outputs.prune(())
+    assert stderr() == "/dev/null"
+
+
+@pytest.mark.usefixtures("own_stderr")
+def test_standard_error_of_a_daemon_stays_where_it_is_a_log(tmp_path: Path) -> None:
+    before = os.readlink("/proc/self/fd/2")
+    outputs = Outputs()
+    outputs.log([Sink(str(tmp_path / "a"), Level.ERROR), Sink(None, Level.ERROR)])
+    outputs.redirect_stderr()
+    assert os.readlink("/proc/self/fd/2") == before
+
+
+# Syslog ------------------------------------------------------------------------------------------
+
+
+def test_a_syslog_server_is_told_the_severity_of_each_line(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "s") as daemon:
+        outputs = Outputs()
+        log = outputs.log([Sink(daemon.server(facility="mail", hostname=False), Level.INFO)])
+        for level in Level:
+            log.write(level, level.word, 3)
+        texts = daemon.texts()
+        outputs.prune(())
+    assert len(texts) == Level.INFO
+    for level, text in zip(Level, texts, strict=False):
+        number = 2 * 8 + level - 1
+        assert re.fullmatch(rf"<{number}>.* gatepost: {STAMP} \[{level.word}\] \d+#0: \*3 {level.word}", text)
+
+
+def test_a_log_may_have_files_and_syslog_servers(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "s") as daemon:
+        path = tmp_path / "error.log"
+        outputs = Outputs()
+        server = daemon.server()
+        log = outputs.log([Sink(server, Level.CRIT), Sink(str(path), Level.ERROR), Sink(server, Level.CRIT)])
+        log.write(Level.ERROR, "one")
+        log.write(Level.CRIT, "two")
+        assert outputs.reopen() == []
+        log.write(Level.CRIT, "three")
+        assert [text.rpartition(" ")[2] for text in daemon.texts()] == ["two", "two", "three", "three"]
+        assert path.read_text().count("\n") == 3
+        outputs.prune(())
+
+
+def test_lines_that_a_syslog_server_does_not_take_are_told_when_it_does(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    with Daemon(tmp_path / "s") as daemon:
+        output = SyslogOutput(daemon.server(), lambda: now)
+        log = Log([(Level.CRIT, output)])
+        log.write(Level.CRIT, "zero")
+        assert len(daemon.texts()) == 1
+    for text in ("one", "two", "three"):
+        log.write(Level.CRIT, text)
+    (said,) = capfd.readouterr().err.splitlines()
+    end = f"syslog server unix:{tmp_path}/s takes no lines (2: No such file or directory), they are lost"
+    assert re.fullmatch(rf"{STAMP} \[alert\] {os.getpid()}#0: {re.escape(end)}", said)
+    with Daemon(tmp_path / "s") as daemon:
+        log.write(Level.CRIT, "four")
+        four, told = daemon.texts()
+        assert four.endswith("four")
+        assert re.fullmatch(rf"<188>.*: {STAMP} \[warn\] \d+#0: 3 lines before the last one were lost", told)
+        log.write(Level.CRIT, "five")
+        assert len(daemon.texts()) == 1
+    # A server that comes and goes is told of once in a while only.
+    log.write(Level.CRIT, "six")
+    assert capfd.readouterr().err == ""
+    with Daemon(tmp_path / "s") as daemon:
+        log.write(Level.CRIT, "seven")
+        assert len(daemon.texts()) == 1
+        now = NOTICE_SECONDS
+        log.write(Level.CRIT, "eight")
+        assert daemon.texts()[-1].endswith(" 1 lines before the last one were lost")
+    log.write(Level.CRIT, "nine")
+    assert capfd.readouterr().err.count("\n") == 1
+    output.close()
 
 
 # Sessions ----------------------------------------------------------------------------------------

@@ -233,15 +233,13 @@ class Lines(Output):
     """A log in memory; ``texts`` are its lines without time and process."""
 
     def __init__(self) -> None:
-        self.path = None
-        self.fd = -1
         self.texts: list[str] = []
 
-    def emit(self, line: bytes) -> None:
+    def emit(self, level: Level, line: bytes) -> None:
         text = line.decode()
         assert text.endswith("\n")
-        level = text.split()[2]
-        self.texts.append(f"{level} {text.partition('#0: ')[2][:-1]}")
+        assert text.split()[2] == f"[{level.word}]"
+        self.texts.append(f"[{level.word}] {text.partition('#0: ')[2][:-1]}")
 
     def log(self, level: Level = Level.DEBUG) -> Log:
         return Log([(level, self)])

@@ -1,4 +1,4 @@
-"""Addresses of stream sockets: parsed once, then passed around as values."""
+"""Addresses of sockets: parsed once, then passed around as values."""
 
 import ipaddress
 import socket
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a stream socket connects to or listens on.
+    """Where a socket connects to or listens on.
 
     ``host`` is a numeric IPv4 or IPv6 address without brackets, or the path of a unix socket; ``port`` is
     0 for unix sockets.

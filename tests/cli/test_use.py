@@ -73,7 +73,7 @@ def test_what_fails_after_the_syntax(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert _use(Options(test=True), path) == 1
     assert capfd.readouterr().err == (
         f"gatepost: the configuration file {path} syntax is ok\n"
-        f'gatepost: [emerg] open() "{tmp_path}/no/log" failed (2: No such file or directory)\n'
+        f'gatepost: [emerg] open() "{tmp_path}/no/log" failed (2: No such file or directory) in {path}:1\n'
         f"gatepost: configuration file {path} test failed\n"
     )
 
@@ -100,6 +100,13 @@ def test_a_signal_needs_a_good_configuration(tmp_path: Path, capfd: pytest.Captu
     assert f'[error] open() "{tmp_path}/none" failed' in capfd.readouterr().err
     assert _use(Options(signal="stop"), _write(tmp_path, "foo;")) == 1
     assert capfd.readouterr().err == f'gatepost: [emerg] unknown directive "foo" in {path}:1\n'
+
+
+def test_a_test_signals_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path, "pid pid;")
+    (tmp_path / "pid").write_text("0")  # would be refused
+    assert _use(Options(test=True, signal="stop"), path) == 0
+    assert capfd.readouterr().err.endswith("test is successful\n")
 
 
 def test_what_cannot_start_says_why_at_the_terminal_and_in_the_log(

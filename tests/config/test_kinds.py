@@ -1,7 +1,6 @@
 """Values: what is accepted, in which unit it ends up, and the texts of errors."""
 
 import contextlib
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from gatepost.config import kinds
 from gatepost.config.directive import Kind, Scene
 from gatepost.errors import ConfigError
-from gatepost.log import Level, Sink
 
 T = TypeVar("T")
 
@@ -178,38 +176,6 @@ def test_one_of_several_words() -> None:
     assert _mistake(SET, "plain", "x") == 'invalid value "x"'
 
 
-@pytest.mark.parametrize(
-    ("words", "sinks"),
-    [
-        ((), (Sink("/prefix/log", Level.ERROR),)),
-        (("a",), (Sink("/prefix/a", Level.ERROR),)),
-        (("/a", "info"), (Sink("/a", Level.INFO),)),
-        (("stderr", "emerg"), (Sink(None, Level.EMERG),)),
-        (("", "warn"), (Sink(None, Level.WARN),)),
-        (("a", "debug_mail", "debug_core"), (Sink("/prefix/a", Level.DEBUG),)),
-    ],
-)
-def test_logs(words: Sequence[str], sinks: tuple[Sink, ...]) -> None:
-    assert _parse(kinds.ERROR_LOG, *words) == sinks
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("a", "foo"), 'invalid log level "foo"'),
-        (("a", "INFO"), 'invalid log level "INFO"'),
-        (("a", "info", "info"), 'duplicate log level "info"'),
-        (("a", "info", "error"), 'duplicate log level "error"'),
-        (("a", "debug_mail", "debug"), 'duplicate log level "debug"'),
-        (("a", "info", "debug_mail"), 'invalid log level "debug_mail"'),
-        (("syslog:server=h",), '"syslog:" is not supported by this version as a target of "it"'),
-        (("memory:32m", "debug"), '"memory:" is not supported by this version as a target of "it"'),
-    ],
-)
-def test_bad_logs(words: Sequence[str], message: str) -> None:
-    assert _mistake(kinds.ERROR_LOG, *words) == message
-
-
 def test_an_ignored_directive_says_why() -> None:
     warnings: list[str] = []
     kinds.ignored("x", (1, 1), "there is none").parse(["a"], _scene(warnings))
@@ -226,7 +192,7 @@ def test_times_add_up(hours: int, minutes: int, rest: int) -> None:
 def test_no_word_is_more_than_an_error(word: str) -> None:
     every: tuple[Kind[Any], ...] = (
         kinds.TIME, kinds.SECONDS, kinds.SIZE, kinds.NUMBER, kinds.FLAG, kinds.STRING, kinds.BYTES, kinds.STRINGS,
-        kinds.PATH_CONF, kinds.PATH_PREFIX, kinds.DATA_FILES, kinds.ERROR_LOG, SET,
+        kinds.PATH_CONF, kinds.PATH_PREFIX, kinds.DATA_FILES, SET,
     )  # fmt: skip
     for kind in every:
         with contextlib.suppress(ConfigError):

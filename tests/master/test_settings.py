@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.log import Level, Sink
+from gatepost.config.error_log import ErrorLog
+from gatepost.log import Level
 from gatepost.master.settings import SETTINGS, MasterSettings
 from tests.reading import mistake, read
 
@@ -12,14 +13,14 @@ from tests.reading import mistake, read
 def test_defaults(tmp_path: Path) -> None:
     found = read(tmp_path, "", *SETTINGS)[MasterSettings]
     assert (found.pid, found.daemon, found.master_process) == ("/run/gatepost.pid", True, True)
-    assert found.error_log == (Sink(None, Level.ERROR),)
+    assert found.error_log == (ErrorLog(None, Level.ERROR),)
 
 
 def test_values(tmp_path: Path) -> None:
     text = "pid run/pid; daemon OFF; master_process off; error_log a info; error_log stderr warn;"
     found = read(tmp_path, text, *SETTINGS)[MasterSettings]
     assert (found.pid, found.daemon, found.master_process) == ("/prefix/run/pid", False, False)
-    assert found.error_log == (Sink("/prefix/a", Level.INFO), Sink(None, Level.WARN))
+    assert found.error_log == (ErrorLog("/prefix/a", Level.INFO), ErrorLog(None, Level.WARN))
 
 
 @pytest.mark.parametrize(

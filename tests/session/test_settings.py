@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from gatepost.config.build import defaults
+from gatepost.config.error_log import ErrorLog
 from gatepost.config.settings import ListenSettings
-from gatepost.log import Level, Sink
+from gatepost.log import Level
 from gatepost.net.real_ip import Trusted
 from gatepost.session.settings import SETTINGS, SessionSettings
 from tests.reading import mistake, read
@@ -31,7 +32,7 @@ def test_values_of_both_levels(tmp_path: Path) -> None:
         tmp_path, "timeout 0; proxy_timeout 1500ms; proxy on; error_log a;", "timeout 5; error_log b info;"
     )
     assert (found.timeout, found.proxy_timeout, found.proxy) == (5.0, 1.5, True)
-    assert found.error_log == (Sink("/prefix/b", Level.INFO),)
+    assert found.error_log == (ErrorLog("/prefix/b", Level.INFO),)
     assert _server(tmp_path, "timeout 0;").timeout == 0
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from gatepost.address import Address
 from gatepost.config.build import Configuration
+from gatepost.config.error_log import open_log
 from gatepost.errors import ConfigError
 from gatepost.log import Outputs
 from gatepost.master.settings import MasterSettings
@@ -55,14 +56,12 @@ def try_resources(configuration: Configuration) -> None:
 
 def _try_logs(configuration: Configuration) -> None:
     outputs = Outputs()
-    sinks = [configuration[MasterSettings].error_log]
-    sinks += [server[SessionSettings].error_log or () for server in configuration.servers]
-    for group in sinks:
-        for sink in group:
-            try:
-                outputs.log([sink])
-            except OSError as error:
-                raise _not_opened(sink.path or "stderr", error.errno or errno.EIO) from error
+    try:
+        open_log(outputs, configuration[MasterSettings].error_log)
+        for server in configuration.servers:
+            open_log(outputs, server[SessionSettings].error_log or ())
+    finally:
+        outputs.prune(())
 
 
 def _try_pid_file(path: str) -> None:

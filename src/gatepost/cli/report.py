@@ -20,23 +20,23 @@ def say(text: str) -> None:
 
 
 class Reporter:
-    """Says things to the operator who gave the command, and to the error log as far as it is in files."""
+    """Says things to the operator who gave the command, and to the error log where that is not the same."""
 
     def __init__(self) -> None:
         self._logs: list[Log] = []
 
     def log_to(self, sinks: Sequence[Sink]) -> list[str]:
-        """Log to the files among ``sinks`` from now on; what is wrong with those that cannot be opened."""
+        """Log to ``sinks`` from now on; what is wrong with files among them that cannot be opened."""
         outputs = Outputs()
         failures = []
         self._logs = []
         for sink in sinks:
-            if sink.path is None:
+            if sink.target is None:
                 continue  # standard error is served anyway
             try:
                 self._logs.append(outputs.log([sink]))
             except OSError as error:
-                failures.append(f'open() "{sink.path}" failed ({error.errno}: {error.strerror})')
+                failures.append(f'open() "{sink.target}" failed ({error.errno}: {error.strerror})')
         return failures
 
     def __call__(self, level: Level, message: str) -> None:

@@ -27,12 +27,13 @@ def use(options: Options, installation: Installation) -> int:
         _warn(warnings, report)
         return _fail(error, options, installation, report)
     try:
+        if options.tests:
+            # Before the signal, as in nginx: who tests a file does not want the daemon to be told anything.
+            _warn(warnings, report)
+            return _test(configuration, options, installation, report)
         if options.signal is not None:
             _warn(warnings, report)
             return send(options.signal, configuration[MasterSettings].pid, report)
-        if options.tests:
-            _warn(warnings, report)
-            return _test(configuration, options, installation, report)
         return _serve(configuration, options, installation, warnings)
     except ConfigError as error:
         if options.starts:
@@ -79,7 +80,7 @@ def _serve(
         return fresh
 
     check.enough_connections(configuration)
-    if all(sink.path is not None for sink in configuration[MasterSettings].error_log):
+    if all(sink.target is not None for sink in configuration[MasterSettings].error_log):
         # The daemon puts them in its log; the operator at the terminal hears them too, but not twice.
         for warning in warnings:
             say(f"{PROGRAM}: [{Level.WARN.word}] {warning}")

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from gatepost.errors import ConfigError
-from gatepost.log import Level, Sink
 
 from .directive import Kind, Scene
 
@@ -208,38 +207,3 @@ def ignored(syntax: str, arity: tuple[int, int | None], reason: str) -> Kind[Non
         scene.warn(f'the "{scene.name}" directive is ignored: {reason}')
 
     return Kind(syntax, arity, parse)
-
-
-_LEVELS = {level.word: level for level in Level}
-# nginx picks subsystems to debug; here each of the words means the level "debug".
-_DEBUG_WORDS = frozenset(f"debug_{part}" for part in ("core", "alloc", "mutex", "event", "http", "mail", "stream"))
-
-
-def _level(given: Sequence[str]) -> Level:
-    """The one level, or any number of ``debug_*`` words; nothing means ``error``."""
-    level: Level | None = None
-    for position, word in enumerate(given):
-        if word in _LEVELS:
-            if level is not None:
-                raise ConfigError(f'duplicate log level "{word}"')
-            level = _LEVELS[word]
-        elif word in _DEBUG_WORDS and (position == 0 or given[0] in _DEBUG_WORDS):
-            level = Level.DEBUG
-        else:
-            raise ConfigError(f'invalid log level "{word}"')
-    return Level.ERROR if level is None else level
-
-
-def _error_log(given: Sequence[str], scene: Scene) -> tuple[Sink, ...]:
-    """No words at all stand for the log of the installation."""
-    given = given or (scene.error_log,)
-    name, level = given[0], _level(given[1:])
-    if name in ("stderr", ""):
-        return (Sink(None, level),)
-    scheme = name.partition(":")[0]
-    if scheme in ("syslog", "memory") and ":" in name:
-        raise ConfigError(f'"{scheme}:" is not supported by this version as a target of "{scene.name}"')
-    return (Sink(os.path.join(scene.prefix, name), level),)
-
-
-ERROR_LOG = Kind("file | stderr [level]", (1, None), _error_log)

@@ -181,7 +181,7 @@ class Parser:
             raise ConfigError('invalid number of arguments in "include" directive', where)
         path = os.path.join(self.directory, statement.words[0])
         is_glob = any(sign in path for sign in "*?[")
-        paths = sorted(glob.glob(path), reverse=True) if is_glob else [path]
+        paths = sorted(glob.glob(path), key=os.fsencode, reverse=True) if is_glob else [path]
         self._stack.append(_Waiting(paths, where))
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from gatepost.config.build import Configuration
+from gatepost.config.error_log import open_log
 from gatepost.log import Level
 from gatepost.store.runtime import RuntimeDirectory
-from gatepost.worker.heritage import Heritage, make, open_log
+from gatepost.worker.heritage import Heritage, make
 
 from .settings import MasterSettings
 
@@ -21,10 +22,16 @@ Load: TypeAlias = Callable[[], Configuration]  # reads the configuration anew; r
 def renewed(previous: Heritage, load: Load, runtime: RuntimeDirectory) -> Heritage:
     """The heritage of the configuration as it is now. Raises ConfigError; ``previous`` then still holds."""
     configuration = load()
-    log = open_log(previous.outputs, configuration[MasterSettings].error_log)
-    for warning in configuration.warnings:
-        log.write(Level.WARN, warning)
-    return make(configuration, previous.outputs, log, lambda text: log.write(Level.NOTICE, text), runtime, previous)
+    try:
+        log = open_log(previous.outputs, configuration[MasterSettings].error_log)
+        for warning in configuration.warnings:
+            log.write(Level.WARN, warning)
+        return make(
+            configuration, previous.outputs, log, lambda text: log.write(Level.NOTICE, text), runtime, previous
+        )
+    except BaseException:
+        previous.outputs.prune((previous.log, *previous.logs))
+        raise
 
 
 def retire(previous: Heritage, current: Heritage, runtime: RuntimeDirectory) -> None:
@@ -33,4 +40,5 @@ def retire(previous: Heritage, current: Heritage, runtime: RuntimeDirectory) -> 
     for listener in previous.listeners:
         if id(listener.socket) not in kept:
             listener.remove()
+    current.outputs.prune((current.log, *current.logs))
     runtime.prune(current.zones.files())

@@ -11,10 +11,11 @@ import time
 
 from gatepost import __version__
 from gatepost.config.build import Configuration
+from gatepost.config.error_log import open_log
 from gatepost.errors import ConfigError
 from gatepost.log import Level, Log, Outputs
 from gatepost.store.runtime import RuntimeDirectory
-from gatepost.worker.heritage import Heritage, make, open_log
+from gatepost.worker.heritage import Heritage, make
 from gatepost.worker.process import serve
 from gatepost.worker.settings import WorkerSettings
 

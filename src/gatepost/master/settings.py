@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gatepost.config.directive import MAIN, Repeat, directive
-from gatepost.config.kinds import ERROR_LOG, FLAG, PATH_PREFIX
-from gatepost.log import Sink
+from gatepost.config.error_log import ERROR_LOG, ErrorLog
+from gatepost.config.kinds import FLAG, PATH_PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class MasterSettings:
         default="on",
         doc="""Whether to start workers; ``off`` serves in one process, for development.""",
     )
-    error_log: tuple[Sink, ...] = directive(
+    error_log: tuple[ErrorLog, ...] = directive(
         ERROR_LOG,
         MAIN,
         default="",

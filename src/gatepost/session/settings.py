@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gatepost.config.directive import MAIL, SERVER, Repeat, directive
-from gatepost.config.kinds import ERROR_LOG, FLAG, TIME, enum
-from gatepost.log import Sink
+from gatepost.config.error_log import ERROR_LOG, ErrorLog
+from gatepost.config.kinds import FLAG, TIME, enum
 from gatepost.net.real_ip import TRUSTED, Trusted
 
 
@@ -47,7 +47,7 @@ class SessionSettings:
         doc="""Proxies in front that are believed: where one of them sends a PROXY header (``listen`` with
         ``proxy_protocol``), the client is whom the header names. ``unix:`` stands for all unix sockets.""",
     )
-    error_log: tuple[Sink, ...] | None = directive(
+    error_log: tuple[ErrorLog, ...] | None = directive(
         ERROR_LOG,
         MAIL | SERVER,
         default=None,

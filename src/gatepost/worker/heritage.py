@@ -5,12 +5,12 @@ changes stays in that worker. Nothing in it holds an event loop.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatepost.config.build import Configuration, Server
-from gatepost.errors import ConfigError
-from gatepost.log import Log, Outputs, Sink
+from gatepost.config.error_log import open_log
+from gatepost.log import Log, Outputs
 from gatepost.net.bind_plan import plan
 from gatepost.net.listener import Listener, open_all
 from gatepost.protocol import protocol_of
@@ -137,11 +137,3 @@ def make(
     scoreboard = previous.scoreboard if previous else Scoreboard()
     generation = previous.generation + 1 if previous else 0
     return Heritage(configuration, listeners, contexts, outputs, log, logs, lifeline, zones, scoreboard, generation)
-
-
-def open_log(outputs: Outputs, sinks: Sequence[Sink]) -> Log:
-    """The log that writes to ``sinks``. Raises ConfigError for a file that cannot be opened."""
-    try:
-        return outputs.log(sinks)
-    except OSError as error:
-        raise ConfigError(f'open() "{error.filename}" failed ({error.errno}: {error.strerror})') from error
