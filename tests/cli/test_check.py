@@ -41,7 +41,10 @@ def test_logs_are_opened(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
     reason = "failed (2: No such file or directory)"
-    assert _mistake(_configuration(tmp_path, main="error_log no/log;")) == f'open() "{tmp_path}/no/log" {reason} in {tmp_path}/gatepost.conf:1'
+    assert (
+        _mistake(_configuration(tmp_path, main="error_log no/log;"))
+        == f'open() "{tmp_path}/no/log" {reason} in {tmp_path}/gatepost.conf:1'
+    )
     found = _configuration(tmp_path, "listen 1;", server="error_log nil/log;")
     assert _mistake(found) == f'open() "{tmp_path}/nil/log" {reason} in {tmp_path}/gatepost.conf:3'
 
