@@ -17,9 +17,12 @@ from gatepost.log import Level, Log, Outputs
 from gatepost.store.runtime import RuntimeDirectory
 from gatepost.worker.heritage import Heritage, make
 from gatepost.worker.process import serve
+from gatepost.worker.scoreboard import Row
 from gatepost.worker.settings import WorkerSettings
 
 from . import pidfile
+from .herald import Herald
+from .notify import Notifier, forget
 from .reload import Load, renewed, retire
 from .settings import MasterSettings
 from .spawn import reap, spawn
@@ -62,22 +65,29 @@ def _run(configuration: Configuration, load: Load, outputs: Outputs, log: Log, r
     """The exit status. Raises ConfigError."""
     settings = configuration[MasterSettings]
     heritage = make(configuration, outputs, log, lambda text: log.write(Level.NOTICE, text), runtime)
+    notifier = Notifier.from_environment(os.environ, log)
     if settings.daemon:
-        _daemonize()
+        _daemonize(notifier)
         outputs.redirect_stderr()
     pidfile.write(settings.pid)
     log.write(Level.NOTICE, f"gatepost/{__version__}")
-    master = Master(heritage, load, runtime)
+    master = Master(heritage, load, runtime, Herald(notifier))
     try:
-        return master.run() if settings.master_process else serve(heritage, heritage.scoreboard.claim())
+        if settings.master_process:
+            return master.run()
+        notifier.ready("one process serves")  # and nobody looks after it
+        forget(os.environ)
+        return serve(heritage, heritage.scoreboard.claim())
     finally:
         master.close_listeners()
         pidfile.remove(settings.pid)
 
 
-def _daemonize() -> None:
+def _daemonize(notifier: Notifier) -> None:
     """Leave the terminal: a new session, no standard input and output."""
-    if os.fork():
+    pid = os.fork()
+    if pid:
+        notifier.main_pid(pid)  # only the process that was started is believed, and it ends here
         os._exit(0)  # the listeners are open: whoever started us may connect now
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
@@ -90,10 +100,11 @@ def _daemonize() -> None:
 class Master:
     """The waiting loop: signals in, the supervisor's decisions out."""
 
-    def __init__(self, heritage: Heritage, load: Load, runtime: RuntimeDirectory) -> None:
+    def __init__(self, heritage: Heritage, load: Load, runtime: RuntimeDirectory, herald: Herald) -> None:
         self._heritage = heritage
         self._load = load
         self._runtime = runtime
+        self._herald = herald
         self._log: Log = heritage.log
         self._supervisor = Supervisor(heritage.configuration[WorkerSettings].worker_processes)
         self._places: dict[int, int] = {}  # process id of a worker -> its row in the scoreboard
@@ -106,6 +117,7 @@ class Master:
                 status = self._perform(decision)
                 if status is not None:
                     return status
+            self._look_after_workers()
             self._await_signal()
 
     def _perform(self, decision: Decision) -> int | None:
@@ -126,11 +138,27 @@ class Master:
         return None
 
     def _work(self, place: int) -> int:
+        forget(os.environ)
         self._heritage.lifeline.keep_worker_end()
         return serve(self._heritage, place)
 
+    def _rows(self) -> dict[int, Row]:
+        """What the living workers say, by the process ids that we know them by."""
+        board = self._heritage.scoreboard
+        return {pid: board.row(place) for pid, place in self._places.items() if board.shows(place)}
+
+    def _look_after_workers(self) -> None:
+        """Where there is a service manager: tell it how they are, and end those that hang."""
+        for pid in self._herald.look(time.monotonic(), self._rows(), self._supervisor.complete):
+            self._log.write(Level.ALERT, f"worker process {pid} has not moved for too long, killed")
+            os.kill(pid, signal.SIGKILL)  # it is not reaped yet, so this is it, whatever has become of it
+
     def _await_signal(self) -> None:
-        wait = self._supervisor.wait(time.monotonic())
+        now = time.monotonic()
+        wait = min(
+            (seconds for seconds in (self._supervisor.wait(now), self._herald.wait(now)) if seconds is not None),
+            default=None,
+        )
         if wait is None:
             number = signal.sigwait(SIGNALS)
         else:
@@ -143,6 +171,7 @@ class Master:
         elif number in _STOPPING:
             self._log.write(Level.NOTICE, f"signal {number} ({signal.Signals(number).name}) received, exiting")
             self._supervisor.told(signal.Signals(number), time.monotonic())
+            self._herald.stopping(self._rows().values())
             # While ours were open the kernel would go on queueing connections that nobody will ever accept.
             self.close_listeners()
         elif number == signal.SIGHUP:
@@ -176,18 +205,22 @@ class Master:
         if self._supervisor.mode is not Mode.SERVE:
             return
         self._log.write(Level.NOTICE, "signal 1 (SIGHUP) received, reconfiguring")
+        self._herald.reloading()
         previous = self._heritage
         try:
             heritage = renewed(previous, self._load, self._runtime)
         except ConfigError as error:
             self._log.write(Level.EMERG, f"{error}; the old configuration stays in force")
+            self._herald.reload_failed(str(error))
             return
         except OSError as error:
-            text = f"reload failed ({error.errno}: {error.strerror}); the old configuration stays in force"
-            self._log.write(Level.EMERG, text)
+            problem = f"{error.errno}: {error.strerror}"
+            self._log.write(Level.EMERG, f"reload failed ({problem}); the old configuration stays in force")
+            self._herald.reload_failed(problem)
             return
         self._heritage = heritage
         self._log = heritage.log
+        self._herald.reloaded()
         self._supervisor.renew(heritage.configuration[WorkerSettings].worker_processes)
         retire(previous, heritage, self._runtime)
 

@@ -83,6 +83,11 @@ class Supervisor:
         """The living workers, also those of earlier configurations."""
         return (*(slot.pid for slot in self._slots if slot.pid), *sorted(self._leaving))
 
+    @property
+    def complete(self) -> bool:
+        """Whether no worker is missing: each lives, or never will."""
+        return all(slot.pid or slot.given_up for slot in self._slots)
+
     # What happened
 
     def spawned(self, slot: int, pid: int, now: float) -> None:
