@@ -4,6 +4,7 @@
 #   make demo [ARGS=--check] a mail server and gatepost in front of it, on this machine
 #   make test [ARGS=...]     all tests; ARGS go to pytest
 #   make conformance         what sslyze, testssl.sh and command-injection-tester say about us
+#   make fuzz [TARGET=imap_client] [SECONDS=60]   look for inputs that break something
 #   make lint                formatter, linter, types
 #   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside Debian's nginx if it is installed
 #
@@ -13,7 +14,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
 
-.PHONY: install demo test programs conformance lint bench native clean
+.PHONY: install demo test programs conformance fuzz lint bench native clean
 
 install: $(VENV)/.installed
 	@echo 'gatepost is $(BIN)/gatepost'
@@ -30,6 +31,9 @@ programs:
 conformance: $(VENV)/.installed-conformance native
 	@sh tools/need-programs testssl
 	$(BIN)/python -m conformance
+
+fuzz: $(VENV)/.installed-fuzz native
+	$(BIN)/python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
@@ -52,6 +56,8 @@ $(VENV)/.installed-dev: pyproject.toml tools/make-venv
 	$(SETUP) dev
 $(VENV)/.installed-conformance: pyproject.toml tools/make-venv
 	$(SETUP) conformance
+$(VENV)/.installed-fuzz: pyproject.toml tools/make-venv
+	$(SETUP) fuzz
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

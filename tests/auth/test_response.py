@@ -101,6 +101,14 @@ def test_the_head_is_bounded() -> None:
     assert mistake(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000) == "auth http server A sent too long header"
 
 
+def test_there_is_no_answer_in_a_head_that_is_too_long() -> None:
+    # It was complete, so that whoever asks for ``answer`` first would have taken it.
+    reader = Reader("A")
+    with pytest.raises(AuthError, match="sent too long header"):
+        reader.receive(b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n" + OK + b"\r\n")
+    assert reader.answer is None
+
+
 def test_a_body_is_not_part_of_the_head() -> None:
     _, fate = read(KEPT + b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES + b"x" * MAX_BODY_BYTES)
     assert fate is Fate.FREE
@@ -136,6 +144,9 @@ def test_interim_answers_are_passed_over(status: int) -> None:
         (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Fate.FREE),
         (b"Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n", Fate.FREE),
         (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", Fate.OPEN),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n", Fate.SPENT),  # llhttp passes over empty lines
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\nTrailer: x\r\n\r\n\r", Fate.SPENT),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n\n", Fate.SPENT),
         (b"Transfer-Encoding: chunked\r\n\r\n", Fate.OPEN),
         (b"Transfer-Encoding: chunked\r\n\r\nhello", Fate.SPENT),
         (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + KEPT, Fate.SPENT),

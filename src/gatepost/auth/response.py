@@ -98,6 +98,7 @@ class Reader:
             end = self._read_head(buffer)
             self._head_bytes += end
             if self._head_bytes + (len(buffer) - end if self.answer is None else 0) > MAX_HEAD_BYTES:
+                self.answer = None
                 raise AuthError(f"auth http server {self._server} sent too long header")
             self._buffer = data = buffer[end:]
             if self.answer is None:
@@ -211,12 +212,13 @@ class _Counted:
 class _Chunked:
     """A body in chunks, trailers included. llhttp knows their grammar; it is shown a head that promises them."""
 
-    __slots__ = ("_begun", "_bytes", "_ended", "_parser")
+    __slots__ = ("_begun", "_bytes", "_ended", "_parser", "_tail")
 
     def __init__(self) -> None:
         self._bytes = 0
         self._begun = 0
         self._ended = False
+        self._tail = b""  # the last five bytes
         self._parser = httptools.HttpResponseParser(self)
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 
@@ -228,13 +230,17 @@ class _Chunked:
 
     def receive(self, data: bytes) -> Fate:
         self._bytes += len(data)
+        self._tail = (self._tail + data[-5:])[-5:]
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             return Fate.SPENT
         if self._begun > 1 or self._bytes > MAX_BODY_BYTES:
             return Fate.SPENT
-        return Fate.FREE if self._ended else Fate.OPEN
+        if not self._ended:
+            return Fate.OPEN
+        # llhttp passes over line ends behind the message without a word. The message itself ends in one empty line.
+        return Fate.FREE if self._tail[1:] == b"\r\n\r\n" and self._tail[:1] not in b"\r\n" else Fate.SPENT
 
 
 _Body = _Counted | _Chunked
