@@ -1,4 +1,4 @@
-"""``python -m fuzz [--seconds N] [TARGET ...]``: fuzz one target after the other with atheris, all if none is named.
+"""``python -m fuzz [--seconds N] [TARGET ...]``: fuzz one target after the other, all if none is named.
 
 What is found lies in ``build/fuzz/TARGET``: new inputs in ``corpus``, and in ``crash-*``, ``timeout-*`` or
 ``oom-*`` the input that broke something; the exit status is then 1. ``--keep`` takes what such runs have found over

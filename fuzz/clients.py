@@ -78,9 +78,8 @@ class Game:
     def check(self, stream: bytes, seed: int) -> None:
         """Play ``stream`` in every cut. Raises AssertionError."""
         scenes = stream.split(CURTAIN)
-        outcomes = []
-        for cut in zip(*(cuttings(scene, seed) for scene in scenes), strict=True):
-            outcomes.append(self.play(cut))
+        cuts = zip(*(cuttings(scene, seed) for scene in scenes), strict=True)
+        outcomes = [self.play(cut) for cut in cuts]
         whole = outcomes[0]
         assert all(outcome == whole for outcome in outcomes), outcomes
         assert len(whole.effects) <= EFFECTS_PER_LINE * (stream.count(b"\n") + len(scenes) + len(self.answers) + 2)
@@ -152,7 +151,11 @@ class _Session:
             self.closed = isinstance(effect, Close)
         if isinstance(effect, Authenticate):
             return self.authenticate(effect)
-        waits = {StartTls: TlsReady(), ResolveClient: ClientNamed(CLIENT_HOST), Wake: Woke()}
+        waits: dict[type[Effect], Event] = {
+            StartTls: TlsReady(),
+            ResolveClient: ClientNamed(CLIENT_HOST),
+            Wake: Woke(),
+        }
         self.waits_for = waits.get(type(effect))
         assert self.waits_for or isinstance(effect, Send | Note | Close), effect
         return []

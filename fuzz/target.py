@@ -19,9 +19,9 @@ PADDING = b"~x~"
 class Target:
     """``run`` takes any bytes and raises only when something is broken.
 
-    ``words`` are pieces that inputs are made of: the fuzzer's dictionary, and what Hypothesis joins. ``seeds`` makes
-    the inputs that the corpus begins with. ``max_bytes`` is as large as inputs need to be. ``native``: the parsing is
-    done by a library in C, where nobody sees which input reaches what.
+    ``words`` are pieces that inputs are made of: the fuzzer's dictionary, and what Hypothesis joins. ``seeds``
+    makes the inputs that the corpus begins with. ``max_bytes`` is as large as inputs need to be. ``native``: the
+    parsing is done by a library in C, where nobody sees which input reaches what.
     """
 
     name: str

@@ -6,9 +6,9 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "gatepost"
 TESTS = ROOT / "tests"
 
-# Tests of the tree as a whole; and places where everything is about the daemon as a whole.
+# Tests of the tree as a whole; and places where everything is about more than one module.
 OF_THE_TREE = {Path("test_layers.py"), Path("test_mirror.py"), Path("test_transcript.py")}
-OF_THE_DAEMON = {"faults", "functional"}
+OF_THE_DAEMON = {"faults", "functional", "fuzz", "security"}
 
 
 def modules() -> set[Path]:

@@ -34,15 +34,19 @@ MAX_ADDRESSES = 2048  # a port range is the operator's own doing; planning socke
 def run(data: bytes) -> None:
     pieces = data.split(CURTAIN)
     files = dict(zip((MAIN, INCLUDED, PASSWORDS), pieces, strict=False))
+    check_words(files)
+    try:
+        configuration = read(files)
+    except ConfigError as error:
+        check_mistake(error, files)
+        return
+    if sum(map(len, _listened(configuration))) <= MAX_ADDRESSES:
+        check(configuration)
+
+
+def read(files: Mapping[str, bytes]) -> Configuration:
     with sealed(files):
-        check_words(files)
-        try:
-            configuration = build(_parser(files), groups(), Installation(MAIN, "/prefix"), _heard)
-        except ConfigError as error:
-            check_mistake(error, files)
-            return
-        if sum(len(bind) for bind in _listened(configuration)) <= MAX_ADDRESSES:
-            check(configuration)
+        return build(_parser(files), groups(), Installation(MAIN, "/prefix"), _heard)
 
 
 class Sealed(Parser):
@@ -69,8 +73,8 @@ def sealed(files: Mapping[str, bytes]) -> Iterator[None]:
     """While an input is read, nothing of this machine is: neither its files nor its names."""
     look_up = socket.getaddrinfo
 
-    def numeric(host: Any, port: Any, *more: Any, flags: int = 0, **named: Any) -> Any:
-        return look_up(host, port, *more, flags=flags | socket.AI_NUMERICHOST, **named)
+    def numeric(host: Any, port: Any, *, flags: int = 0, **named: Any) -> Any:
+        return look_up(host, port, flags=flags | socket.AI_NUMERICHOST, **named)
 
     def matching(pattern: str) -> list[str]:
         return fnmatch.filter(files, os.path.normpath(pattern))
@@ -131,7 +135,8 @@ def check(configuration: Configuration) -> None:
 def check_words(files: Mapping[str, bytes]) -> None:
     """Statements, written down with every word quoted, are read as the same statements."""
     try:
-        found = list(_statements(_parser(files)))
+        with sealed(files):
+            found = list(_statements(_parser(files)))
     except ConfigError:
         return
     text = "".join(_written(statement) for statement in found)

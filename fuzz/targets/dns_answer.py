@@ -13,27 +13,16 @@ from typing import Any
 
 from fuzz.target import CURTAIN, Target, is_one_line
 from gatepost.address import Address
-from gatepost.log import Level, Log, Output, SessionLog
-from gatepost.net.host_names import TEMPORARILY, UNAVAILABLE, is_host_name, raw
+from gatepost.log import SessionLog
+from gatepost.net.host_names import TEMPORARILY, UNAVAILABLE, is_host_name
 from gatepost.net.name_servers import NameServers
 from gatepost.net.resolver import Resolver
 from tests.dns_server import AAAA, CNAME, PTR, A, Question, address, encoded, message, name, pointer, record
+from tests.wire import Lines
 
 CLIENTS = (Address(socket.AF_INET, "192.0.2.1", 1), Address(socket.AF_INET6, "2001:db8::1", 1))
 LIMIT_SECONDS = 10.0  # an answer or its refusal is there at once
 _REFUSED = 0x8185
-
-
-class Lines(Output):
-    """A log in memory."""
-
-    def __init__(self) -> None:
-        self.path = None
-        self.fd = -1
-        self.lines: list[bytes] = []
-
-    def emit(self, line: bytes) -> None:
-        self.lines.append(line)
 
 
 class Server:
@@ -74,7 +63,7 @@ def run(data: bytes) -> None:
     loop.set_exception_handler(lambda _, context: failures.append(context))
     server = Server(loop, dict(zip((PTR, A, AAAA), pieces, strict=False)))
     lines = Lines()
-    log = SessionLog(Log([(Level.DEBUG, lines)]), 1, client.host, "127.0.0.1:25")
+    log = SessionLog(lines.log(), 1, client.host, "127.0.0.1:25")
     try:
         resolver = Resolver(loop, NameServers((server.address,)), LIMIT_SECONDS)
         found = loop.run_until_complete(asyncio.wait_for(resolver.client_host(client, log), 3 * LIMIT_SECONDS))
@@ -90,8 +79,8 @@ def run(data: bytes) -> None:
             assert is_host_name(word)
             assert word == word.lower()
             assert not set(word) - set(b"abcdefghijklmnopqrstuvwxyz0123456789.-")
-    assert all(is_one_line(line[:-1].decode()) for line in lines.lines)
-    assert len(lines.lines) <= 2 * 1
+    assert all(is_one_line(text) for text in lines.texts)
+    assert len(lines.texts) <= 2  # one for each look-up
 
 
 def seeds() -> Iterator[bytes]:

@@ -1,1 +1,1 @@
-"""The targets of ``fuzz/``: on their corpus, on what Hypothesis makes of it, and on code that was broken on purpose."""
+"""The targets of ``fuzz/``: on their corpus, on what Hypothesis makes of it, on code broken on purpose."""

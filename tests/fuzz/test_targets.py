@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.target import CORPUS, Target
-from fuzz.targets import targets
+from fuzz.target import CORPUS, CURTAIN, Target
+from fuzz.targets import configuration, targets
 
 EXAMPLES = 60  # of each kind for each target; `make fuzz` is for more
 MAX_CORPUS_BYTES = 1 << 20
@@ -69,3 +69,15 @@ def test_anything_made_of_its_corpus(target: Target, data: st.DataObject) -> Non
         elif at < len(found):
             found[at] ^= 1 << data.draw(st.integers(0, 7))
     target.run(bytes(found[: target.max_bytes]))
+
+
+def test_what_the_corpus_of_configurations_begins_with_is_one() -> None:
+    # Else nothing behind the parser would ever be reached.
+    files = dict(
+        zip(
+            (configuration.MAIN, configuration.INCLUDED, configuration.PASSWORDS),
+            next(configuration.seeds()).split(CURTAIN),
+            strict=True,
+        )
+    )
+    assert len(configuration.read(files).servers) == 3
