@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 from types import TracebackType
 from typing import Self
 
@@ -59,6 +60,11 @@ class LineClient:
     def half_close(self) -> None:
         """Tell the server that nothing more will come; its answers can still be read. Plain connections only."""
         self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close so that the other side sees a reset instead of an end."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def line(self) -> bytes:
         """The next line without its CR LF. Raises EOFError when the server closed before it was complete."""

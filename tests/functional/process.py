@@ -104,6 +104,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def memory_kib(pid: int) -> int:
     """Resident memory of one process."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:

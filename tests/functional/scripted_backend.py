@@ -1,4 +1,4 @@
-"""A backend that behaves as badly as a story wants: one Python function per connection."""
+"""A server that behaves as badly as a story wants, as a rule a backend: one Python function per connection."""
 
 import contextlib
 import os
@@ -17,6 +17,8 @@ Script = Callable[[LineClient], None]
 class ScriptedBackend:
     """Listens on ``port``; each accepted connection runs ``script`` in a thread and is closed after it.
 
+    ``close`` (or the end of a ``with`` block) refuses connections from then on and cuts those that are open.
+
     ``host`` is a numeric address, or the path of a unix socket to be made; ``port`` is then 0.
     """
 
@@ -25,6 +27,7 @@ class ScriptedBackend:
         self.connections = 0
         self.over = threading.Event()  # set when the story is over: a script that holds its client waits on it
         self.port = 0
+        self._open: set[socket.socket] = set()
         if host.startswith("/"):
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(host)
@@ -42,10 +45,16 @@ class ScriptedBackend:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.over.set()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # wakes the thread in accept()
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for connection in tuple(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def hold(self) -> None:
         """For the end of a script: keep the connection open and silent until the story is over."""
@@ -58,6 +67,7 @@ class ScriptedBackend:
             except OSError:
                 return
             self.connections += 1
+            self._open.add(connection)
             connection.settimeout(LIMIT_SECONDS)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -65,6 +75,7 @@ class ScriptedBackend:
         # What the proxy does to a connection is judged by what the client sees, not in here.
         with LineClient(connection) as client, contextlib.suppress(OSError, EOFError):
             self.script(client)
+        self._open.discard(connection)
 
 
 def imap_login(conversation: LineClient, greeting: bytes = b"* OK ready") -> tuple[bytes, bytes, bytes]:

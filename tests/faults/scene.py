@@ -1,0 +1,88 @@
+"""One fault while it is played: its servers, its place in the configuration, and how far it has come."""
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from tests.functional.auth_service import accept
+from tests.functional.line_client import LineClient
+from tests.functional.ports import claim_port
+from tests.functional.scripted_backend import ScriptedBackend
+from tests.functional.waiting import LIMIT_SECONDS
+
+from .fault import Fault, Place, Server
+from .peer import Peer, Script, accepts, lets_in
+
+WELL_BEHAVED: tuple[Script, ...] = (accepts, lets_in)
+
+
+class Scene:
+    """What scripts and clients of ``fault`` work with. Its servers listen from the beginning until ``close``."""
+
+    def __init__(self, fault: Fault, port: int, on_reached: Callable[[], None]) -> None:
+        """``port`` is where the daemon will listen. ``on_reached`` is called once, by who has come so far."""
+        self.fault = fault
+        self.port = port
+        self.reached = threading.Event()
+        self.settled = threading.Event()  # it has come to the fault, or it is over without
+        self._on_reached = on_reached
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._servers = ExitStack()
+        self.backend = self._open(fault.backend)
+        self.service = self._open(fault.service)
+
+    def close(self) -> None:
+        self._over.set()
+        self._servers.close()
+
+    # For the scripts
+
+    def connect(self) -> LineClient:
+        return LineClient.plain(self.port)
+
+    @property
+    def verdict(self) -> bytes:
+        """What a service says that lets the client in."""
+        return accept(self.backend).message(keep=True)
+
+    def reach(self) -> None:
+        """The fault is there: from now on it is its outcome that counts. Others are asked how they are."""
+        with self._lock:
+            first = not self.reached.is_set()
+            self.reached.set()
+            self.settled.set()
+        if first:
+            self._on_reached()
+
+    def wait_for_end(self) -> None:
+        self._over.wait(LIMIT_SECONDS)
+
+    def pause(self, seconds: float) -> None:
+        self._over.wait(seconds)
+
+    # Servers
+
+    def _open(self, what: Server) -> int:
+        """The port of a server that does ``what``."""
+        if isinstance(what, Place):
+            self.reached.set()
+            self.settled.set()
+            return claim_port() if what is Place.DOWN else self._open_deaf()
+        script = what
+
+        def play(conversation: LineClient) -> None:
+            script(Peer(conversation, self))
+            if script not in WELL_BEHAVED:
+                self.reach()
+
+        return self._servers.enter_context(ScriptedBackend(play)).port
+
+    def _open_deaf(self) -> int:
+        listener = self._servers.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        place = listener.getsockname()
+        for _ in range(3):  # a queue has room for one more than it says
+            waiting = self._servers.enter_context(socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+            waiting.connect_ex(place)
+        return int(place[1])
