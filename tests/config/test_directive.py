@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from gatepost.config.directive import MAIL, SERVER, Repeat, Scene, directive, rows
+from gatepost.config.directive import MAIL, NGINX, OURS, SERVER, Repeat, Scene, directive, rows
 from gatepost.config.kinds import NUMBER, STRING
 
 
@@ -11,7 +11,7 @@ from gatepost.config.kinds import NUMBER, STRING
 class Example:
     limit: int = directive(NUMBER, MAIL | SERVER, default="3", doc="How many.")
     kind: str | None = directive(
-        STRING, SERVER, default=None, doc="", repeat=Repeat.ADDS, name="type", ours=True, required=True
+        STRING, SERVER, default=None, doc="", repeat=Repeat.ADDS, name="type", origin=OURS, required=True
     )
     derived: int = 0
 
@@ -22,7 +22,7 @@ def test_rows_are_in_the_order_of_the_fields() -> None:
     assert table["limit"].name == "limit"
     assert (table["limit"].kind, table["limit"].contexts, table["limit"].default) == (NUMBER, MAIL | SERVER, "3")
     assert table["limit"].repeat is Repeat.REFUSED
-    assert not table["limit"].ours
+    assert table["limit"].origin is NGINX
     assert not table["limit"].required
 
 
@@ -30,7 +30,7 @@ def test_a_row_may_be_called_otherwise_than_its_field() -> None:
     row = rows(Example)["kind"]
     assert row.name == "type"
     assert row.repeat is Repeat.ADDS
-    assert row.ours
+    assert row.origin is OURS
     assert row.required
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gatepost.address import Address
 from gatepost.config.build import Server
-from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive
+from gatepost.config.directive import MAIL, OURS, SERVER, Kind, Repeat, Scene, directive, nginx
 from gatepost.config.kinds import FLAG, TIME, to_bytes
 from gatepost.errors import ConfigError
 from gatepost.protocol import protocol_of
@@ -37,43 +38,50 @@ HEADERS = Kind("name value", (2, 2), _headers)
 class AuthSettings:
     """How logins are decided. After inheritance both ways may be set; ``backend_decides`` tells which counts."""
 
+    TITLE: ClassVar[str] = "Authentication"
+
     auth_http: AuthUrl | None = directive(
         AUTH_URL,
         MAIL | SERVER,
         default=None,
         repeat=Repeat.LAST_WINS,
-        doc="""The service that is asked about every login. Names are resolved once, at start, and the first
-        address is used. A server needs this or ``proxy_pass``; the innermost of the two is in effect.""",
+        doc="""The service that is asked about every login, over HTTP: an address or host name, port 80 unless
+        given, or a unix socket; and what to ask for, ``/`` unless given. A name is looked up once, at start,
+        and its first address is used, IPv4 before IPv6. Connections are kept open where the service allows
+        that. A server needs this or ``proxy_pass``; the innermost of the two is in effect.""",
     )
     auth_http_timeout: float = directive(
         TIME,
         MAIL | SERVER,
         default="60s",
-        doc="""Time for one question, from the attempt to connect to the last header of the answer. Progress does
-        not extend it.""",
+        doc="""Time for one question, from the attempt to connect to the last header of the answer; progress
+        does not extend it. Then the client hears of an internal error and is disconnected.""",
     )
     auth_http_header: tuple[tuple[bytes, bytes], ...] = directive(
         HEADERS,
         MAIL | SERVER,
         default="",
         repeat=Repeat.ADDS,
-        doc="""A header of your own for every request, such as a secret that proves the request came from here. May
-        be repeated; those of a server replace those of ``mail``.""",
+        doc="""A header of your own in every request, such as a secret that proves that the request came from
+        here. The value never gets into a log. Those of a server replace those of ``mail``.""",
     )
     auth_http_pass_client_cert: bool = directive(
         FLAG,
         MAIL | SERVER,
         default="off",
-        doc="""Whether the service is sent the client's certificate, in PEM form, as ``Auth-SSL-Cert``.""",
+        origin=nginx("1.7.11"),
+        doc="""Whether the service is sent the client's certificate, in PEM form with its line breaks encoded,
+        as ``Auth-SSL-Cert``.""",
     )
     proxy_pass: Address | None = directive(
         BACKEND,
         MAIL | SERVER,
         default=None,
-        ours=True,
-        doc="""Instead of ``auth_http``: the one backend that all logins go to, and that decides about them in its
-        own words. Without a port, the protocol's own is used. Only mechanisms that reveal the password can
-        be offered.""",
+        origin=OURS,
+        doc="""Instead of ``auth_http``: the one backend that all logins go to. It decides about them, and its
+        refusals reach the client in its own words; the client may then try again, up to ``max_errors`` times.
+        Without a port, that of the protocol without TLS is used. A name is looked up once, at start. Only
+        mechanisms that reveal the password can be offered (``plain``, ``login``).""",
     )
 
     def check(self, server: Server) -> None:

@@ -4,9 +4,13 @@
     class SessionSettings:
         timeout: float = directive(TIME, MAIL | SERVER, default="60s", doc="...")
 
-Parsing, arity, duplicates, inheritance, the ``-T`` dump, the reference page and the man page all read the
-row that stands behind the field. The default is written as an operator would write it and goes through the
-same parser, so the documented one is the one in force.
+Parsing, arity, duplicates, inheritance, the reference page and the man page all read the row that stands behind
+the field. The default is written as an operator would write it and goes through the same parser, so the documented
+one is the one in force.
+
+``doc`` is for the operator: paragraphs, separated by blank lines; lists, whose items begin with ``* `` and a word
+in double backquotes; words of the configuration in double backquotes. A settings class has a ``TITLE``, the heading
+under which its directives are documented.
 """
 
 import dataclasses
@@ -41,6 +45,27 @@ class Repeat(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose a directive is. Versions are given where they are known; those of nginx are of its mail proxy.
+
+    ``until`` is the first version that does not have it any more.
+    """
+
+    program: str
+    since: str = ""
+    until: str = ""
+
+
+NGINX = Origin("nginx")
+OURS = Origin("gatepost")
+
+
+def nginx(since: str = "", *, until: str = "") -> Origin:
+    """A directive that nginx has had since a certain version."""
+    return Origin(NGINX.program, since, until)
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What a parser of values may know besides the words: where they stand and how to warn."""
 
@@ -68,6 +93,7 @@ class Kind(Generic[T]):
     ``combine`` joins the values of two uses where the directive ``Repeat.ADDS``; without it they are added.
     ``inherit`` makes the value of a server from those of the outer and the inner level where both have one;
     without it the inner one replaces the outer one.
+    ``ignored`` is not empty where the value has no effect: the reason, for the operator.
     """
 
     syntax: str
@@ -75,6 +101,7 @@ class Kind(Generic[T]):
     parse: Callable[[Sequence[str], Scene], T]
     combine: Callable[[T, T, Scene], T] | None = None
     inherit: Callable[[T, T], T] | None = None
+    ignored: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +114,9 @@ class Row:
     default: str | None
     repeat: Repeat
     doc: str
-    ours: bool  # True: not in nginx
+    origin: Origin
     required: bool  # a block where it could stand is refused without it
+    absent: str  # what holds without the directive, in words, where ``default`` does not show it
 
 
 @overload
@@ -100,8 +128,9 @@ def directive(
     doc: str,
     repeat: Repeat = ...,
     name: str = ...,
-    ours: bool = ...,
+    origin: Origin = ...,
     required: bool = ...,
+    absent: str = ...,
 ) -> T: ...
 @overload
 def directive(
@@ -112,8 +141,9 @@ def directive(
     doc: str,
     repeat: Repeat = ...,
     name: str = ...,
-    ours: bool = ...,
+    origin: Origin = ...,
     required: bool = ...,
+    absent: str = ...,
 ) -> T | None: ...
 def directive(
     kind: Kind[T],
@@ -123,15 +153,17 @@ def directive(
     doc: str,
     repeat: Repeat = Repeat.REFUSED,
     name: str = "",
-    ours: bool = False,
+    origin: Origin = NGINX,
     required: bool = False,
+    absent: str = "",
 ) -> T | None:
     """A settings field that a directive fills. ``name`` is given where the field is called otherwise.
 
     With ``default=None`` the field is None when the directive is not used; with ``""`` the kind parses
-    no words at all (an empty list).
+    no words at all (an empty list). ``absent`` says in words what holds without the directive, where the default
+    does not show it.
     """
-    row = Row(name, kind, contexts, default, repeat, doc, ours, required)
+    row = Row(name, kind, contexts, default, repeat, doc, origin, required, absent)
     return cast("T", dataclasses.field(metadata={"row": row}))
 
 

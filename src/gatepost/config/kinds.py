@@ -206,4 +206,4 @@ def ignored(syntax: str, arity: tuple[int, int | None], reason: str) -> Kind[Non
     def parse(_given: Sequence[str], scene: Scene) -> None:
         scene.warn(f'the "{scene.name}" directive is ignored: {reason}')
 
-    return Kind(syntax, arity, parse)
+    return Kind(syntax, arity, parse, ignored=reason)

@@ -247,4 +247,9 @@ def _supports_multipath() -> bool:
     return True
 
 
-LISTEN = Kind("address[:port] [parameter ...]", (1, None), parse_listen)
+LISTEN = Kind(
+    "address[:port] [ssl] [proxy_protocol] [backlog=number] [rcvbuf=size] [sndbuf=size] [ipv6only=on|off] "
+    "[so_keepalive=on|off|[idle]:[interval]:[count]] [multipath] [bind]",
+    (1, None),
+    parse_listen,
+)

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gatepost.config.build import Server
-from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive
+from gatepost.config.directive import MAIL, SERVER, Kind, Repeat, Scene, directive, nginx
 from gatepost.config.kinds import NUMBER, STRINGS, size_bytes
 from gatepost.errors import ConfigError
 
@@ -50,7 +51,7 @@ def _capabilities(words: Sequence[str], scene: Scene) -> tuple[bytes, ...]:
     return found
 
 
-PROTOCOL_WORD = Kind("name", (1, 1), _protocol)
+PROTOCOL_WORD = Kind("imap | pop3 | smtp", (1, 1), _protocol)
 SERVER_NAME = Kind("name", (1, 1), _server_name)
 CAPABILITIES = Kind("word ...", (1, None), _capabilities)
 PROXY_BUFFER = Kind("size", (1, 1), _proxy_buffer)
@@ -60,30 +61,40 @@ PROXY_BUFFER = Kind("size", (1, 1), _proxy_buffer)
 class ProtocolSettings:
     """What is spoken, under which name, and what a client may get wrong."""
 
+    TITLE: ClassVar[str] = "Protocols"
+
     protocol: str | None = directive(
         PROTOCOL_WORD,
         SERVER,
         default=None,
         repeat=Repeat.LAST_WINS,
-        doc="""The mail protocol; by default the one whose well-known port is listened on first.""",
+        absent="the one whose well-known port is listened on first",
+        doc="""The mail protocol that this server speaks: ``imap``, ``pop3`` or ``smtp``, in lower case.""",
     )
     server_name: str = directive(
         SERVER_NAME,
         MAIL | SERVER,
         default='""',
-        doc="""How we call ourselves in greetings and challenges. Default: the host name of the machine.""",
+        absent="the host name of the machine",
+        doc="""How the server calls itself in SMTP and POP3 greetings, in challenges, and in EHLO to SMTP
+        backends. ``""`` stands for the host name of the machine. It chooses nothing: certificates and servers
+        do not depend on it.""",
     )
     max_errors: int = directive(
         NUMBER,
         MAIL | SERVER,
         default="5",
-        doc="""Commands that cannot be understood, after which the connection is closed.""",
+        origin=nginx("1.21.0"),
+        doc="""How many commands that cannot be understood end the session: the last of them is answered, then
+        the connection is closed. Refused logins do not count, but for those that a backend refuses with
+        ``proxy_pass``, which count by themselves.""",
     )
     proxy_buffer: int = directive(
         PROXY_BUFFER,
         MAIL | SERVER,
         default="4k",
-        doc="""Bytes of one reply of the backend while logging in.""",
+        doc="""Longest reply of the backend, in bytes, while logging in; at least 512. A longer one ends the
+        session with an internal error.""",
     )
 
     def check(self, server: Server) -> None:

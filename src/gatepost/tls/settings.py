@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from gatepost.config.directive import MAIL, MAIN, SERVER, Kind, Repeat, Scene, directive
+from gatepost.config.directive import MAIL, MAIN, SERVER, Kind, Repeat, Scene, directive, nginx
 from gatepost.config.kinds import (
     DATA_FILES,
     FLAG,
@@ -164,11 +164,15 @@ DEPRECATED_FLAG = Kind("on | off", (1, 1), _deprecated_flag)
 class TlsSettings:
     """How clients' TLS is terminated. Files are absolute paths."""
 
+    TITLE: ClassVar[str] = "TLS"
+
     ssl: bool = directive(
         DEPRECATED_FLAG,
         MAIL | SERVER,
         default="off",
-        doc="""Deprecated: with ``on``, every ``listen`` of the server is taken to have ``ssl``.""",
+        origin=nginx(until="1.25.1"),
+        doc="""Deprecated: with ``on``, every ``listen`` of the server is taken to have ``ssl``. Write ``listen
+        … ssl`` instead.""",
     )
     ssl_certificate: tuple[str, ...] = directive(
         DATA_FILES,
@@ -192,13 +196,15 @@ class TlsSettings:
         PASSWORD_FILE,
         MAIL | SERVER,
         default=None,
-        doc="""File with passwords, one in each line, which are tried in order for each encrypted key. It may be a
-        named pipe, and is read once, at start.""",
+        origin=nginx("1.7.3"),
+        doc="""File with passwords for encrypted keys, one in each line, of at most 4096 bytes; they are tried
+        in order. It may be a named pipe, and is read once at start and once at each reload.""",
     )
     ssl_certificate_compression: bool = directive(
         FLAG,
         MAIL | SERVER,
         default="off",
+        origin=nginx("1.29.1"),
         doc="""Send certificates compressed to clients that can take them (RFC 8879). Needs OpenSSL 3.2.""",
     )
     ssl_protocols: tuple[str, ...] = directive(
@@ -226,12 +232,14 @@ class TlsSettings:
         STRING,
         MAIL | SERVER,
         default="auto",
+        origin=nginx("1.0.6"),
         doc="""Groups for the key exchange, separated by colons; ``auto`` leaves them to OpenSSL.""",
     )
     ssl_dhparam: str | None = directive(
         PATH_CONF,
         MAIL | SERVER,
         default=None,
+        origin=nginx("0.7.2"),
         doc="""File with Diffie-Hellman parameters in PEM. Without it, DHE suites are not offered.""",
     )
     ssl_session_cache: SessionCache = directive(
@@ -239,14 +247,19 @@ class TlsSettings:
         MAIL | SERVER,
         default="none",
         repeat=Repeat.ADDS,
-        doc="""Where sessions are kept for clients without tickets. ``off`` tells clients that nothing is resumed,
-        ``none`` does not tell them, ``builtin`` keeps sessions in each worker, ``shared`` in a zone for all workers
-        and servers that name it: about 4000 in each megabyte, the oldest make room.""",
+        doc="""Where sessions are kept for clients that resume them without tickets. One word for the worker's
+        own memory and one for what workers share may be given, each at most once.
+
+        * ``off`` tells clients that nothing is resumed; ``none`` keeps nothing and does not tell them.
+        * ``builtin`` keeps sessions in each worker, 20480 unless a number is given (0: without limit).
+        * ``shared`` keeps them in a zone for all workers and for all servers that name it: about 4000 in each
+          megabyte, of which the oldest make room. The size is at least 8 memory pages, usually 32k.""",
     )
     ssl_session_tickets: bool = directive(
         FLAG,
         MAIL | SERVER,
         default="on",
+        origin=nginx("1.5.9"),
         doc="""Let clients keep their session themselves, encrypted for us (RFC 5077, RFC 8446 section 4.6.1).""",
     )
     ssl_session_ticket_key: tuple[tuple[str, Where | None], ...] = directive(
@@ -254,6 +267,7 @@ class TlsSettings:
         MAIL | SERVER,
         default="",
         repeat=Repeat.ADDS,
+        origin=nginx("1.5.7"),
         doc="""File with 48 or 80 random bytes that encrypt session tickets. The first encrypts, those behind it
         only decrypt, so that keys can be exchanged. Without one, keys are made at start; with a shared session
         cache all workers make new ones each ``ssl_session_timeout``.""",
@@ -269,27 +283,35 @@ class TlsSettings:
         MAIL | SERVER,
         default="",
         repeat=Repeat.ADDS,
-        doc="""A command for OpenSSL's own configuration parser, for what has no directive here. It comes last and
-        overrides what the directives said.""",
+        origin=nginx("1.19.4"),
+        doc="""A command for OpenSSL's own configuration parser, for what has no directive here. It comes last
+        and overrides what the directives said.""",
     )
     ssl_verify_client: str = directive(
         enum("off", "on", "optional", "optional_no_ca"),
         MAIL | SERVER,
         default="off",
-        doc="""Whether clients are asked for a certificate. ``on``: one of an authority that we trust is required;
-        ``optional``: if one is sent, it must be good; ``optional_no_ca``: if one is sent, its authority may be
-        unknown. The authentication service is told what came.""",
+        origin=nginx("1.7.11"),
+        doc="""Whether clients are asked for a certificate, and what is accepted. A client that is refused hears
+        why in its protocol, inside TLS. The authentication service is told what came.
+
+        * ``on``: a certificate of an authority that is trusted is required.
+        * ``optional``: one that is sent must be good.
+        * ``optional_no_ca``: one that is sent may be of an unknown authority.""",
     )
     ssl_verify_depth: int = directive(
         NUMBER,
         MAIL | SERVER,
         default="1",
-        doc="""How many intermediate authorities may stand between a client's certificate and one we trust.""",
+        origin=nginx("1.7.11"),
+        doc="""How many certificates of authorities may stand between a client's certificate and one that is
+        trusted. A longer chain is a verification error.""",
     )
     ssl_client_certificate: str | None = directive(
         OPTIONAL_FILE,
         MAIL | SERVER,
         default=None,
+        origin=nginx("1.7.11"),
         doc="""File with the authorities of clients' certificates, in PEM. Clients are told their names, so that
         they can choose a certificate.""",
     )
@@ -297,20 +319,24 @@ class TlsSettings:
         OPTIONAL_FILE,
         MAIL | SERVER,
         default=None,
+        origin=nginx("1.7.11"),
         doc="""File with further authorities of clients' certificates, which clients are not told.""",
     )
     ssl_crl: str | None = directive(
         OPTIONAL_FILE,
         MAIL | SERVER,
         default=None,
-        doc="""File with lists of revoked certificates, in PEM. With it, each certificate of a client's chain needs
-        a current list of its issuer.""",
+        origin=nginx("1.7.11"),
+        doc="""File with lists of revoked certificates, in PEM. With it, each certificate of a client's chain
+        needs a current list of its issuer.""",
     )
     starttls: str = directive(
         enum("off", "on", "only"),
         MAIL | SERVER,
         default="off",
-        doc="""Offer STARTTLS (STLS in POP3). With ``only``, there is no login without it.""",
+        doc="""Whether clients may ask for TLS with STARTTLS (STLS in POP3) on a connection that begins in the
+        clear. With ``only`` they must before they may log in, and in SMTP before they may send mail. Has no
+        effect with ``listen … ssl``.""",
     )
 
     def check(self, server: "Server") -> None:
@@ -361,6 +387,8 @@ def shown(name: str) -> str:
 class LibrarySettings:
     """How the process uses OpenSSL, for all servers."""
 
+    TITLE: ClassVar[str] = "The TLS library"
+
     ssl_engine: str | None = directive(
         STRING,
         MAIN,
@@ -371,6 +399,7 @@ class LibrarySettings:
         FLAG,
         MAIN,
         default="on",
+        origin=nginx("1.27.4"),
         doc="""Whether a new configuration may take over certificates and keys whose files have not changed.""",
     )
 

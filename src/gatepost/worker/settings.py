@@ -5,9 +5,9 @@ import os
 import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from gatepost.config.directive import EVENTS, MAIN, Context, Kind, Repeat, Scene, directive
+from gatepost.config.directive import EVENTS, MAIN, Context, Kind, Repeat, Scene, directive, nginx
 from gatepost.config.kinds import NUMBER, STRING, TIME, ignored, number
 from gatepost.errors import ConfigError
 
@@ -82,52 +82,71 @@ ENV = Kind("variable[=value]", (1, 1), _env)
 class WorkerSettings:
     """How many workers there are, whom they run as, what each may use, and how long it may take to end."""
 
+    TITLE: ClassVar[str] = "Workers"
+
     user: User | None = directive(
         USER,
         MAIN,
         default="",
-        doc="""Whom workers run as when the master is run by root; the group is called like the user unless it is
-        given. Default: ``nobody`` and its group. Without root the directive is ignored with a warning.""",
+        absent=f"{UNPRIVILEGED} and its group",
+        doc="""Whom workers run as when the master is run by root; the group is called like the user unless it
+        is given. The master keeps root to read keys and to bind ports below 1024. Without root the directive is
+        ignored with a warning. Log files that are reopened are given to this user.""",
     )
     worker_processes: int = directive(
         WORKER_PROCESSES,
         MAIN,
         default="1",
-        doc="""Number of workers. ``auto``: one for each processor that this process may run on.""",
+        doc="""Number of workers, at most 1024; each uses one processor at most. ``auto``: one for each
+        processor that this process may run on.""",
     )
     worker_connections: int = directive(
         WORKER_CONNECTIONS,
         EVENTS,
         default="512",
-        doc="""Connections one worker holds at once, to clients, upstreams and authentication services together.""",
+        doc="""Connections that one worker holds at once, to clients, backends and the authentication service
+        together: a session takes two. A client beyond that is accepted and closed at once, which the log tells
+        at level ``alert``.""",
     )
     worker_rlimit_nofile: int | None = directive(
-        NUMBER, MAIN, default=None, doc="""Limit of open files of a worker. Default: as inherited."""
+        NUMBER,
+        MAIN,
+        default=None,
+        absent="as inherited",
+        doc="""Limit of open files of a worker. ``worker_connections`` of them are connections; some more are
+        logs and listeners. Without a free one a worker stops accepting for a moment, and clients wait in the
+        queue.""",
     )
     worker_shutdown_timeout: float | None = directive(
         TIME,
         MAIN,
         default=None,
-        doc="""How long sessions may go on in a worker that was told to stop. Default: until they end.""",
+        origin=nginx("1.11.11"),
+        absent="until the sessions end",
+        doc="""How long sessions may go on in a worker that was told to finish, by a reload or by QUIT. Those
+        that are left then are ended with the last words of their protocol, such as ``* BYE``.""",
     )
     env: tuple[tuple[str, str | None], ...] = directive(
         ENV,
         MAIN,
         default="",
         repeat=Repeat.ADDS,
-        doc="""A variable that workers keep from the environment, or get. All others but ``TZ`` are removed.""",
+        doc="""A variable that workers keep from the environment of the master, or get with a value. All others
+        but ``TZ`` are removed.""",
     )
     working_directory: str | None = directive(
-        STRING, MAIN, default=None, doc="""Current directory of workers, where core files go."""
+        STRING,
+        MAIN,
+        default=None,
+        absent="that of the master",
+        doc="""Current directory of workers, where core files go.""",
     )
 
 
 def _ignored(contexts: Context, syntax: str, reason: str, *, many: bool = False) -> Any:
     """A field for a directive that is accepted but not obeyed. ``many``: it takes any number of words."""
     kind = ignored(syntax, (1, None if many else 1), reason)
-    return directive(
-        kind, contexts, default=None, repeat=Repeat.LAST_WINS, doc=f"Accepted with a warning, not obeyed: {reason}."
-    )
+    return directive(kind, contexts, default=None, repeat=Repeat.LAST_WINS, doc="")
 
 
 _LOOP = "the event loop decides that itself"
@@ -137,6 +156,8 @@ _SCHEDULING = "the service manager places processes and sets their priority"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredSettings:
     """Directives that an nginx.conf may carry and that mean nothing here: each use is a warning."""
+
+    TITLE: ClassVar[str] = "Accepted and ignored"
 
     load_module: None = _ignored(MAIN, "file", "gatepost has no loadable modules")
     pcre_jit: None = _ignored(MAIN, "on | off", "no regular expressions are matched")

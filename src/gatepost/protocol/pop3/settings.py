@@ -1,6 +1,7 @@
 """The ``pop3_*`` directives."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gatepost.config.directive import MAIL, SERVER, Repeat, directive
 from gatepost.config.kinds import words
@@ -20,14 +21,16 @@ def word_of(mechanism: Mechanism) -> str:
 class Pop3Settings:
     """What a POP3 listener obeys besides the directives of all protocols."""
 
+    TITLE: ClassVar[str] = "POP3"
+
     pop3_auth: tuple[str, ...] = directive(
         words(*dict.fromkeys((*map(word_of, mechanisms()), APOP))),
         MAIL | SERVER,
         default="plain",
         repeat=Repeat.ADDS,
-        doc="""Ways to log in that are advertised. ``plain`` stands for USER and PASS, AUTH PLAIN and AUTH LOGIN,
-        which always work, even where it is not listed; the others work only where they are. With ``apop`` or
-        ``cram-md5`` the greeting holds a challenge.""",
+        doc="""Ways to log in that are advertised. ``plain`` stands for USER and PASS, AUTH PLAIN and AUTH
+        LOGIN, which always work, even where it is not listed; the others work only where they are. With
+        ``apop`` or ``cram-md5`` the greeting holds a challenge.""",
     )
     pop3_capabilities: tuple[bytes, ...] = directive(
         CAPABILITIES,
