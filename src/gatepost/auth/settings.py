@@ -70,8 +70,8 @@ class AuthSettings:
         MAIL | SERVER,
         default="off",
         origin=nginx("1.7.11"),
-        doc="""Whether the service is sent the client's certificate, in PEM form with its line breaks encoded,
-        as ``Auth-SSL-Cert``.""",
+        doc="""Whether the service is sent the client's certificate, in PEM form and URL-encoded, as
+        ``Auth-SSL-Cert``.""",
     )
     proxy_pass: Address | None = directive(
         BACKEND,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from gatepost import __version__
 
-from .options import HELP, OptionError, Options, parse
+from .options import OptionError, Options, help_text, parse
 from .report import PROGRAM, say
 
 DEFAULT_PREFIX = "/etc/gatepost/"
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _inform(options: Options) -> None:
     say(f"{PROGRAM} version: {PROGRAM}/{__version__}")
     if options.help:
-        say(HELP.format(prefix=DEFAULT_PREFIX, error_log=_default_log(), file=DEFAULT_PREFIX + DEFAULT_FILE))
+        say(help_text(DEFAULT_PREFIX, _default_log(), DEFAULT_PREFIX + DEFAULT_FILE))
     if options.build:
         from .about import lines
 

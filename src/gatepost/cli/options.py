@@ -9,32 +9,52 @@ from dataclasses import dataclass
 
 SIGNALS = ("stop", "quit", "reopen", "reload")
 
-_FLAGS = {"?": "help", "h": "help", "v": "version", "V": "build", "t": "test", "T": "dump", "q": "quiet"}
-_VALUES = {
-    "s": ("signal", "parameter"),
-    "p": ("prefix", "directory name"),
-    "e": ("error_log", "file name"),
-    "c": ("file", "file name"),
-    "g": ("directives", "parameter"),
-}
 
-HELP = """\
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as it is parsed and explained. ``field`` is that of Options; a flag has no ``value``."""
+
+    letter: str
+    field: str
+    help: str
+    value: str = ""  # its name in the help
+    kind: str = ""  # its name in an error
+
+
+OPTIONS = (
+    Option("h", "help", "this help"),
+    Option("v", "version", "show version and exit"),
+    Option("V", "build", "show version and what it runs on, then exit"),
+    Option("t", "test", "test configuration and exit"),
+    Option("T", "dump", "test configuration, dump it and exit"),
+    Option("q", "quiet", "suppress non-error messages during configuration testing"),
+    Option("s", "signal", f"send signal to a master process: {', '.join(SIGNALS)}", "signal", "parameter"),
+    Option("p", "prefix", "set prefix path (default: {prefix})", "prefix", "directory name"),
+    Option("e", "error_log", "set error log file (default: {error_log})", "filename", "file name"),
+    Option("c", "file", "set configuration file (default: {file})", "filename", "file name"),
+    Option("g", "directives", "set global directives out of configuration file", "directives", "parameter"),
+)
+_ALIASES = {"?": "h"}
+_BY_LETTER = {option.letter: option for option in OPTIONS}
+
+USAGE = """\
 Usage: gatepost [-?hvVtTq] [-s signal] [-p prefix]
                 [-e filename] [-c filename] [-g directives]
-
-Options:
-  -?,-h         : this help
-  -v            : show version and exit
-  -V            : show version and what it runs on, then exit
-  -t            : test configuration and exit
-  -T            : test configuration, dump it and exit
-  -q            : suppress non-error messages during configuration testing
-  -s signal     : send signal to a master process: stop, quit, reopen, reload
-  -p prefix     : set prefix path (default: {prefix})
-  -e filename   : set error log file (default: {error_log})
-  -c filename   : set configuration file (default: {file})
-  -g directives : set global directives out of configuration file
 """
+
+
+def help_text(prefix: str, error_log: str, file: str) -> str:
+    """What ``-h`` says; the arguments are the defaults here."""
+    lines = []
+    for option in OPTIONS:
+        names = ",".join(f"-{letter}" for letter in (*_aliases(option), option.letter))
+        text = option.help.format(prefix=prefix, error_log=error_log, file=file)
+        lines.append(f"  {f'{names} {option.value}'.rstrip():<14}: {text}\n")
+    return f"{USAGE}\nOptions:\n{''.join(lines)}"
+
+
+def _aliases(option: Option) -> list[str]:
+    return [alias for alias, letter in _ALIASES.items() if letter == option.letter]
 
 
 class OptionError(Exception):
@@ -87,14 +107,14 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def _word(letters: str, words: Iterator[str], options: Options) -> None:
     for position, letter in enumerate(letters):
-        if letter in _FLAGS:
-            setattr(options, _FLAGS[letter], True)
-        elif letter in _VALUES:
-            name, what = _VALUES[letter]
-            value = letters[position + 1 :] or next(words, None)
-            if value is None:
-                raise OptionError(f'option "-{letter}" requires {what}')
-            setattr(options, name, value)
-            return
-        else:
+        option = _BY_LETTER.get(_ALIASES.get(letter, letter))
+        if option is None:
             raise OptionError(f'invalid option: "{letter}"')
+        if not option.value:
+            setattr(options, option.field, True)
+            continue
+        value = letters[position + 1 :] or next(words, None)
+        if value is None:
+            raise OptionError(f'option "-{letter}" requires {option.kind}')
+        setattr(options, option.field, value)
+        return

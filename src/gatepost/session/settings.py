@@ -20,10 +20,10 @@ class SessionSettings:
         MAIL | SERVER,
         default="60s",
         doc="""How long a client may take from the greeting to its login; commands do not extend it. The clock
-        stands still while the authentication service is asked, and begins anew after a delayed refusal. The
-        same time applies, each anew, to the PROXY header, to the TLS handshake, and to connecting and logging
-        in to the backend. A client that is late is cut off without a word, as by nginx; the backend's lateness
-        is an internal error to the client. ``0`` closes right after the greeting.""",
+        stands still while the authentication service is asked, and begins anew after a delayed refusal. Before
+        the greeting, the PROXY header and the TLS handshake have the same time together; later, connecting and
+        logging in to the backend has it. A client that is late is cut off without a word, as by nginx; the
+        backend's lateness is an internal error to the client. ``0`` closes right after the greeting.""",
     )
     proxy_timeout: float = directive(
         TIME,

@@ -172,7 +172,7 @@ class TlsSettings:
         default="off",
         origin=nginx(until="1.25.1"),
         doc="""Deprecated: with ``on``, every ``listen`` of the server is taken to have ``ssl``. Write ``listen
-        … ssl`` instead.""",
+        ... ssl`` instead.""",
     )
     ssl_certificate: tuple[str, ...] = directive(
         DATA_FILES,
@@ -247,8 +247,8 @@ class TlsSettings:
         MAIL | SERVER,
         default="none",
         repeat=Repeat.ADDS,
-        doc="""Where sessions are kept for clients that resume them without tickets. One word for the worker's
-        own memory and one for what workers share may be given, each at most once.
+        doc="""Where sessions are kept for clients that resume them without tickets. One word for each worker's
+        own memory and one for what workers share may be given.
 
         * ``off`` tells clients that nothing is resumed; ``none`` keeps nothing and does not tell them.
         * ``builtin`` keeps sessions in each worker, 20480 unless a number is given (0: without limit).
@@ -336,7 +336,7 @@ class TlsSettings:
         default="off",
         doc="""Whether clients may ask for TLS with STARTTLS (STLS in POP3) on a connection that begins in the
         clear. With ``only`` they must before they may log in, and in SMTP before they may send mail. Has no
-        effect with ``listen … ssl``.""",
+        effect with ``listen ... ssl``.""",
     )
 
     def check(self, server: "Server") -> None:

@@ -54,9 +54,9 @@ class SmtpSettings:
         FLAG,
         MAIL | SERVER,
         default="on",
-        doc="""Whether the server behind is told the client's address, name and login with XCLIENT, if it offers
-        that. It must allow that to gatepost's address, and to nobody else; with ``off`` not even to gatepost's,
-        because clients that have logged in talk to it from there.""",
+        doc="""Whether the server behind is told the client's address, name and login with XCLIENT. It must
+        allow that to gatepost's address, and to nobody else; with ``off`` not even to gatepost's, because
+        clients that have logged in talk to it from there.""",
     )
     proxy_smtp_auth: bool = directive(
         FLAG,
