@@ -6,6 +6,7 @@
 #   make conformance         what sslyze, testssl.sh and command-injection-tester say about us
 #   make fuzz [TARGET=imap_client] [SECONDS=60]   look for inputs that break something
 #   make lint                formatter, linter, types
+#   make docs                the directive reference and the manual pages, from the directives themselves
 #   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside Debian's nginx if it is installed
 #
 # PYTHON=/path/to/python3.13 chooses the interpreter; otherwise the newest of 3.11 to 3.14 is taken.
@@ -14,7 +15,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
 
-.PHONY: install demo test programs conformance fuzz lint bench native clean
+.PHONY: install demo test programs conformance fuzz lint docs bench native clean
 
 install: $(VENV)/.installed
 	@echo 'gatepost is $(BIN)/gatepost'
@@ -26,7 +27,7 @@ test: programs $(VENV)/.installed-dev native
 	$(BIN)/python -m pytest $(ARGS)
 
 programs:
-	@sh tools/need-programs dovecot curl haproxy openssl softhsm2-util swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
+	@sh tools/need-programs dovecot curl groff haproxy mandoc openssl softhsm2-util swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
 
 conformance: $(VENV)/.installed-conformance native
 	@sh tools/need-programs testssl
@@ -39,6 +40,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m gatepost.cli.documents
 
 bench: $(VENV)/.installed-dev native
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)

@@ -8,7 +8,7 @@ from gatepost.log import Level
 
 from .report import Reporter
 
-_NUMBERS = {
+NUMBERS = {
     "stop": signal.SIGTERM,
     "quit": signal.SIGQUIT,
     "reopen": signal.SIGUSR1,
@@ -30,7 +30,7 @@ def send(word: str, pid_file: str, report: Reporter) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         report(Level.ERROR, f'invalid PID number "{text}" in "{pid_file}"')
         return 1
-    number = _NUMBERS[word]
+    number = NUMBERS[word]
     try:
         os.kill(int(text), number)
     except (OSError, OverflowError) as error:
