@@ -306,3 +306,61 @@ def test_the_next_question_may_come_before_the_last_asker_has_run() -> None:
             assert not owner.gone.is_set()
 
     run(story())
+
+
+# Before anything was asked ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", [0, 1, len(KEPT) - 1, len(KEPT)])
+@pytest.mark.parametrize("closes", [False, True])
+def test_an_answer_before_the_question_is_taken_as_what_it_is(cut: int, closes: bool) -> None:
+    async def hasty(peer: Peer) -> None:
+        await peer.send(KEPT[:cut])
+        if not closes:
+            await peer.request()
+            await peer.send(KEPT[cut:])
+            await peer.ended()
+
+    async def story() -> None:
+        async with connected(hasty) as (connection, owner, _):
+            if closes:
+                await owner.gone.wait()
+            while len(connection._early) < cut:
+                await asyncio.sleep(0)
+            if closes and cut < len(KEPT):
+                with pytest.raises(AuthError, match="auth http server A prematurely closed connection"):
+                    await ask(connection)
+            else:
+                assert await ask(connection) == [b"OK"]
+            # What the question is answered with, nobody can tell any more: no other may be asked here.
+            assert owner.gone.is_set() == (closes or cut > 0)
+
+    run(story())
+
+
+def test_a_reset_before_the_question() -> None:
+    async def rude(peer: Peer) -> None:
+        peer.reset()
+
+    async def story() -> None:
+        async with connected(rude) as (connection, owner, _):
+            await owner.gone.wait()
+            with pytest.raises(AuthError, match=r"(prematurely closed connection|Connection reset by peer)"):
+                await ask(connection)
+
+    run(story())
+
+
+def test_a_talker_who_was_not_asked_is_not_listened_to_for_ever() -> None:
+    async def chatty(peer: Peer) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await peer.send(b"X: y\r\n" * 1000)
+
+    async def story() -> None:
+        async with connected(chatty) as (connection, owner, _):
+            await owner.gone.wait()
+            with pytest.raises(AuthError, match="sent too long header"):
+                await ask(connection)
+
+    run(story())

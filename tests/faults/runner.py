@@ -144,9 +144,9 @@ class Performance:
             raise outcome.error
         assert scene.reached.is_set(), "it never came to the fault"
         lines = self._lines.get(scene.port, [])
-        assert outcome.sees == fault.sees, lines
         wanted: list[object] = [_Pattern(line, scene) for line in fault.log]
-        assert lines == wanted
+        story = f"the client saw {outcome.sees!r:.1000},\nwanted {fault.sees!r:.1000};\nthe log has"
+        assert (outcome.sees == fault.sees, lines == wanted) == (True, True), f"{story} {lines},\nwanted {wanted}"
 
     def check_everybody_else(self) -> None:
         """Nobody but the session at fault has noticed anything."""

@@ -12,7 +12,7 @@ import typing
 
 from gatepost.errors import AuthError
 
-from .response import Answer, Fate, Reader
+from .response import MAX_HEAD_BYTES, Answer, Fate, Reader
 
 REST_SECONDS = 5.0  # how long a body may take to end; it is as a rule empty and already here
 
@@ -35,8 +35,11 @@ class Connection(asyncio.Protocol):
     """Owns its transport. ``idle_since`` is the owner's, in seconds of the loop's clock."""
 
     __slots__ = (
+        "_early",
         "_future",
+        "_hasty",
         "_loop",
+        "_lost",
         "_owner",
         "_reader",
         "_rest_timer",
@@ -55,6 +58,9 @@ class Connection(asyncio.Protocol):
         self._future: asyncio.Future[Answer] | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
         self._served = False
+        self._early = b""  # of the first answer, from before its question
+        self._hasty = False  # there was something early
+        self._lost: tuple[Exception | None] | None = None  # how it was closed before anything was asked
         self.idle_since = 0.0
 
     async def ask(self, request: bytes, deadline: float) -> Answer:
@@ -68,13 +74,25 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._future = future
         timer = self._loop.call_at(deadline, self._expire, future)
-        self._transport.write(request)
+        if self._lost is None:
+            self._transport.write(request)
+        if self._early or self._lost is not None:
+            self._catch_up()
         try:
             return await future
         finally:
             timer.cancel()
             if reader.answer is None:
                 self.close()
+
+    def _catch_up(self) -> None:
+        """What has happened before the question. An early answer can be nobody else's: it is taken, as by nginx."""
+        self._hasty = True
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+        if self._lost is not None:
+            self.connection_lost(*self._lost)
 
     def close(self) -> None:
         """Close at once. Idempotent."""
@@ -107,8 +125,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
-            # Nobody asked. Read as an answer it would be the wrong one, so nothing may be asked here again.
-            self.close()
+            if self._served or len(self._early) > MAX_HEAD_BYTES:
+                # Nobody asked. Read as an answer it would be the wrong one, so nothing may be asked here again.
+                self.close()
+            else:
+                self._early += data
             return
         try:
             fate = reader.receive(data)
@@ -134,7 +155,10 @@ class Connection(asyncio.Protocol):
         self._stop_rest_timer()
         self._owner.lost(self)
         reader = self._reader
-        if reader is None or self._future is None:
+        if reader is None:
+            self._lost = (exc,)
+            return
+        if self._future is None:
             return
         if self._served and not reader.touched:
             self._fail(StaleError())
@@ -148,7 +172,7 @@ class Connection(asyncio.Protocol):
     def _free(self) -> None:
         self._stop_rest_timer()
         assert self._transport is not None
-        if self._transport.get_write_buffer_size():
+        if self._hasty or self._transport.get_write_buffer_size():
             # It answered before it had the whole question; it would take what follows for the next one.
             self.close()
             return
