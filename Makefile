@@ -7,7 +7,7 @@
 #   make fuzz [TARGET=imap_client] [SECONDS=60]   look for inputs that break something
 #   make lint                formatter, linter, types
 #   make docs                the directive reference and the manual pages, from the directives themselves
-#   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside Debian's nginx if it is installed
+#   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside the servers that are installed
 #
 # PYTHON=/path/to/python3.13 chooses the interpreter; otherwise the newest of 3.11 to 3.14 is taken.
 
@@ -27,7 +27,7 @@ test: programs $(VENV)/.installed-dev native
 	$(BIN)/python -m pytest $(ARGS)
 
 programs:
-	@sh tools/need-programs dovecot curl groff haproxy mandoc openssl softhsm2-util swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
+	@sh tools/need-programs dovecot curl groff haproxy mandoc openssl softhsm2-util strace swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
 
 conformance: $(VENV)/.installed-conformance native
 	@sh tools/need-programs testssl

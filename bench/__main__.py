@@ -1,168 +1,55 @@
-"""Runs all measurements in interleaved rounds and prints one table."""
+"""Runs all measurements in interleaved rounds, prints the tables, and writes them where asked."""
 
 import argparse
 import contextlib
+import datetime
 import json
 import os
-import platform
 import resource
 import shutil
-import ssl
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from tests.functional.certificates import Certificates, make_certificates
+from tests.functional.certificates import make_certificates
 
-from .peers import Peer, Running, find_peers
+from . import report
+from .measurements import MEASUREMENTS, Cpus, Measurement, Scene, Size, divide
+from .peers import Peer, find_peers
+from .picture import draw
+from .results import Results, machine
+from .rows import ROWS
+from .running import pinned
+from .scale import CONNECTIONS as SCALE_CONNECTIONS
+from .scale import measure_scale
 
-LOAD_PROCESSES = 2  # the load of one measurement is shared between so many
-AT_ONCE = 48  # clients; with fewer, the pauses between them leave the server's caches cold
-LIMIT_SECONDS = 320
+ROOT = Path(__file__).parent.parent
+DOORS = {row.key: row.door for row in ROWS}
 
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much of everything. ``rounds`` is how often each peer is measured."""
-
-    rounds: int
-    logins: int
-    transfer_bytes: int
-    idle_clients: int
-    latency_logins: int
-
-
-QUICK = Size(rounds=5, logins=960, transfer_bytes=512 << 20, idle_clients=300, latency_logins=20)
-FULL = Size(rounds=7, logins=1920, transfer_bytes=1 << 30, idle_clients=1000, latency_logins=50)
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One row. ``take`` gives a figure in ``unit``; lower is better in all of them."""
-
-    title: str
-    unit: str
-    take: Callable[[Running, Size], float]
-    quick: bool  # whether a quick run has it
-
-
-def load(kind: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "bench.load", kind, *arguments]
-
-
-def run_load(commands: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-    """Run the commands side by side; what each of them printed. Raises RuntimeError if one fails."""
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
-    results: list[dict[str, float]] = []
-    for child in started:
-        out, _ = child.communicate(timeout=LIMIT_SECONDS)
-        if child.returncode:
-            raise RuntimeError(f"the load failed with {child.returncode}")
-        results.append(json.loads(out))
-    return results
-
-
-def cpu_per_unit(server: Running, commands: Sequence[Sequence[str]]) -> float:
-    """Seconds of the server's CPU per unit of the load."""
-    server.settle()
-    before = server.cpu_seconds()
-    results = run_load(commands)
-    server.settle()
-    return (server.cpu_seconds() - before) / sum(result["units"] for result in results)
-
-
-def login_cost(listener: str, *more: str) -> Callable[[Running, Size], float]:
-    def take(server: Running, size: Size) -> float:
-        def commands(count: int) -> list[list[str]]:
-            share = ["--count", str(count // LOAD_PROCESSES), "--at-once", str(AT_ONCE // LOAD_PROCESSES)]
-            return [load("logins", "--port", str(server.ports[listener]), *share, *more)] * LOAD_PROCESSES
-
-        run_load(commands(AT_ONCE * 2))  # what is built at first use is not what a login costs
-        return cpu_per_unit(server, commands(size.logins)) * 1e6
-
-    return take
-
-
-def transfer_cost(kind: str) -> Callable[[Running, Size], float]:
-    def take(server: Running, size: Size) -> float:
-        port = str(server.ports["ecdsa"])
-        run_load([load(kind, "--port", port, "--count", str(16 << 20))])
-        command = load(
-            kind, "--port", port, "--count", str(size.transfer_bytes // LOAD_PROCESSES), "--at-once", "4"
-        )
-        return cpu_per_unit(server, [command] * LOAD_PROCESSES)
-
-    return take
-
-
-def idle_memory(server: Running, size: Size) -> float:
-    """KiB per connection that is logged in and silent."""
-    port = str(server.ports["ecdsa"])
-    run_load([load("logins", "--port", port, "--count", "48", "--at-once", "16")])
-    server.settle()
-    before = server.pss_bytes()
-    holder = subprocess.Popen(
-        load("idle", "--port", port, "--count", str(size.idle_clients)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert holder.stdin
-    assert holder.stdout
-    if not holder.stdout.readline():
-        raise RuntimeError(f"the load failed with {holder.wait(LIMIT_SECONDS)}")
-    server.settle()
-    held = server.pss_bytes() - before
-    holder.stdin.close()
-    holder.stdout.close()
-    holder.wait(LIMIT_SECONDS)
-    return held / size.idle_clients / 1024
-
-
-def start_memory(server: Running, _: Size) -> float:
-    server.settle()
-    return server.pss_bytes() / (1 << 20)
-
-
-def login_latency(server: Running, size: Size) -> float:
-    command = load("latency", "--port", str(server.ports["ecdsa"]), "--count", str(size.latency_logins))
-    (result,) = run_load([command])
-    return result["median"] * 1e3
-
-
-MEASUREMENTS = (
-    # First, while the server is as it started.
-    Measurement("memory after the start, all processes", "MiB", start_memory, quick=True),
-    Measurement("memory per idle logged-in IMAPS connection", "KiB", idle_memory, quick=True),
-    Measurement("CPU per IMAPS login session, ECDSA P-256, TLS 1.3", "µs", login_cost("ecdsa"), quick=True),
-    Measurement("the same, RSA-2048", "µs", login_cost("rsa"), quick=False),
-    Measurement("the same, ECDSA, resumed", "µs", login_cost("ecdsa", "--resume"), quick=False),
-    Measurement("CPU per login session in the clear", "µs", login_cost("clear", "--clear"), quick=False),
-    Measurement("CPU per GiB downloaded", "s", transfer_cost("download"), quick=True),
-    Measurement("CPU per GiB uploaded", "s", transfer_cost("upload"), quick=False),
-    Measurement("median time of a login alone, TLS 1.3", "ms", login_latency, quick=False),
-)
+FULL = Size(logins=960, transfer_bytes=1 << 29, idle_clients=2000, latency_logins=100)
+QUICK = Size(logins=960, transfer_bytes=1 << 29, idle_clients=500, latency_logins=20)
+ROUNDS, QUICK_ROUNDS = 7, 5  # as many of them as the time allows
+LIMIT_SECONDS, QUICK_LIMIT_SECONDS = 14 * 60.0, 105.0  # no round begins that would probably end later
 
 
 @contextlib.contextmanager
-def backend() -> Iterator[int]:
-    """The servers behind; the port of the authentication service."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bench.backend"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+def backend(cpus: Cpus) -> Iterator[dict[str, int]]:
+    """The servers behind; their ports by protocol, and that of the authentication service as ``auth``."""
+    with pinned(cpus.load):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "bench.backend"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
     assert child.stdin
     assert child.stdout
     try:
-        ports: dict[str, Any] = json.loads(child.stdout.readline())
-        yield ports["auth"]
+        ports: dict[str, int] = json.loads(child.stdout.readline())
+        yield ports
     finally:
         child.stdin.close()
         child.stdout.close()
@@ -170,94 +57,125 @@ def backend() -> Iterator[int]:
 
 
 def measure(
-    peers: Sequence[Peer], size: Size, rows: Sequence[Measurement], directory: Path, certificates: Certificates
-) -> dict[tuple[str, str], list[float]]:
-    """Figures by (title, peer), one per round. Each round starts every peer anew; the order turns."""
-    figures: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with backend() as auth_port:
-        for number in range(size.rounds):
-            order = [*peers[number % len(peers) :], *peers[: number % len(peers)]]
-            running = [
-                Running(peer, directory / f"{peer.name}-{number}", certificates, auth_port) for peer in order
-            ]
-            try:
-                # One row for all peers before the next row: whatever the machine does, it does to all.
-                for row in rows:
-                    for server in running:
-                        figures[row.title, server.peer.name].append(row.take(server, size))
-                print(f"round {number + 1} of {size.rounds}", file=sys.stderr)
-            finally:
-                for server in running:
-                    server.stop()
-    return figures
+    scene: Scene, peers: Sequence[Peer], chosen: Sequence[Measurement], rounds: int, limit_seconds: float
+) -> Results:
+    """At least one round; each starts every server anew."""
+    results = Results(peers)
+    began = time.monotonic()
+    longest = 0.0
+    while results.rounds < rounds and time.monotonic() - began + longest <= limit_seconds:
+        start = time.monotonic()
+        _round(scene, results, [each for each in chosen if results.rounds < each.rounds])
+        longest = max(longest, time.monotonic() - start)
+        results.rounds += 1
+        print(f"round {results.rounds} took {time.monotonic() - start:.0f} s", file=sys.stderr)
+    return results
 
 
-def machine() -> str:
-    model = platform.machine()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-        model = names[0] if names else model
-    return (
-        f"{model}, {len(os.sched_getaffinity(0))} CPUs, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"
+def _round(scene: Scene, results: Results, chosen: Sequence[Measurement]) -> None:
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(scene.fresh(peer)) for peer in results.peers]
+        for turn, measurement in enumerate(chosen):
+            # One row for all servers before the next row: whatever the machine does, it does to all.
+            first = (results.rounds + turn) % len(running)
+            for server in (*running[first:], *running[:first]):
+                door = DOORS[measurement.keys[0]]
+                if door is None or door in server.peer.doors:
+                    results.add(server.peer, results.rounds, measurement.take(scene, server))
+
+
+def commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=30,
+        text=True,
     )
+    return done.stdout.strip() or "unknown"
 
 
-def figure(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+def allow_descriptors(wanted: int) -> None:
+    """As many as wanted, where this user may; else as many as there are."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < wanted:
+        with contextlib.suppress(ValueError, OSError):  # not root: what is allowed has to do
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def table(peers: Sequence[Peer], rows: Sequence[Measurement], figures: dict[tuple[str, str], list[float]]) -> str:
-    """Markdown: medians, and the ratio of the medians where there is something to compare with."""
-    first, *others = peers
-    heads = [
-        "",
-        *(f"{peer.name} {peer.version}" for peer in peers),
-        *(f"{first.name} / {peer.name}" for peer in others),
-    ]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    for row in rows:
-        medians = {peer.name: statistics.median(figures[row.title, peer.name]) for peer in peers}
-        cells = [row.title]
-        for peer in peers:
-            values = figures[row.title, peer.name]
-            spread = f"{figure(min(values))} to {figure(max(values))}"
-            cells.append(f"{figure(medians[peer.name])} {row.unit} ({spread})")
-        cells += [f"{medians[first.name] / medians[peer.name]:.2f}" for peer in others]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="What gatepost costs, beside others.")
+    parser.add_argument("--quick", action="store_true", help="the main rows only, in under two minutes")
+    parser.add_argument("--scale", action="store_true", help="instead: 10,000 idle clients on one worker")
+    parser.add_argument("--write", action="store_true", help="write the tables and the picture into docs/")
+    parser.add_argument("--rounds", type=int, help="how often each server is measured, at most")
+    parser.add_argument("--logins", type=int, help="how many logins make one figure")
+    parser.add_argument("--clients", type=int, help="how many idle clients make one figure")
+    parser.add_argument("--only", action="append", help="only this row, by its key: " + " ".join(DOORS))
+    parser.add_argument("--without", action="append", default=[], metavar="SERVER", help="leave this server out")
+    parser.add_argument("--with", action="append", dest="those", metavar="SERVER", help="only these servers")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="What gatepost costs, beside nginx.")
-    parser.add_argument("--quick", action="store_true", help="the main rows only, in under two minutes")
-    parser.add_argument("--rounds", type=int, help="how often each server is measured")
-    parser.add_argument("--only", help="only rows whose title contains this text")
-    parser.add_argument("--without", action="append", default=[], help="leave this server out")
-    chosen = parser.parse_args()
+    chosen = parse()
     size = QUICK if chosen.quick else FULL
-    if chosen.rounds:
-        size = Size(chosen.rounds, size.logins, size.transfer_bytes, size.idle_clients, size.latency_logins)
-    rows = [
-        row
-        for row in MEASUREMENTS
-        if (row.quick or not chosen.quick or chosen.only) and (not chosen.only or chosen.only in row.title)
-    ]
-    peers = [peer for peer in find_peers() if peer.name not in chosen.without]
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    size = Size(
+        chosen.logins or size.logins,
+        size.transfer_bytes,
+        chosen.clients or size.idle_clients,
+        size.latency_logins,
+    )
+    cpus = divide(os.sched_getaffinity(0))
+    allow_descriptors(SCALE_CONNECTIONS + 1000)
     directory = Path(tempfile.mkdtemp(prefix="gatepost-bench-"))
     directory.chmod(0o755)
     try:
-        figures = measure(peers, size, rows, directory, make_certificates(directory))
+        peers = [
+            peer
+            for peer in find_peers(directory)
+            if peer.name not in chosen.without and (chosen.those is None or peer.name in chosen.those)
+        ]
+        with backend(cpus) as behind:
+            scene = Scene(directory, make_certificates(directory), behind, size, cpus)
+            if chosen.scale:
+                _scale(scene, peers, chosen)
+            else:
+                _full(scene, peers, chosen)
     finally:
         shutil.rmtree(directory)
-    print(f"{machine()}\n")
-    print(f"medians of {size.rounds} interleaved rounds (smallest to largest); one worker each;")
-    print(f"{AT_ONCE} clients at once, except for memory and latency\n")
-    print(table(peers, rows, figures))
-    if len(peers) == 1:
-        print("\nnginx with its mail module is not here; Debian: apt-get install nginx libnginx-mod-mail")
+
+
+def _full(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace) -> None:
+    if chosen.quick:
+        peers = [peer for peer in peers if peer.name not in ("HAProxy", "Dovecot")]
+    wanted = [
+        each
+        for each in MEASUREMENTS
+        if (set(each.keys) & set(chosen.only) if chosen.only else each.quick or not chosen.quick)
+    ]
+    rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
+    results = measure(scene, peers, wanted, rounds, QUICK_LIMIT_SECONDS if chosen.quick else LIMIT_SECONDS)
+    print(machine(scene.cpus), report.how(results, scene.cpus), report.remarks(peers), sep="\n\n")
+    print()
+    print(report.ratios_table(results), report.figures_table(results), sep="\n\n")
+    if chosen.write:
+        now = datetime.datetime.now(datetime.UTC).date().isoformat()
+        (ROOT / "docs" / "performance.md").write_text(report.page(results, scene.cpus, now, commit()))
+        picture = draw(results, f"{now}, {commit()}; medians of up to {results.rounds} interleaved rounds")
+        (ROOT / "docs" / "performance.svg").write_text(picture)
+
+
+def _scale(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace) -> None:
+    text = measure_scale(scene, peers)
+    now = datetime.datetime.now(datetime.UTC).date().isoformat()
+    print(text)
+    if chosen.write:
+        head = f'# 10,000 idle clients\n\n{now}, commit {commit()}, by `make bench ARGS="--scale --write"`.\n'
+        (ROOT / "docs" / "performance-scale.md").write_text(f"{head}{machine(scene.cpus)}.\n\n{text}\n")
 
 
 if __name__ == "__main__":

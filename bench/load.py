@@ -1,158 +1,39 @@
-"""The load: many IMAP clients in one process, each a generator over a non-blocking socket.
-
-``python -m bench.load KIND ...`` prints one line of JSON when it is done. A session is written as straight code
-that yields the event it waits for; one epoll drives them all. Certificates are not checked: the load must not be
-what limits.
-"""
+"""The load, in processes of its own: ``python -m bench.load KIND ...`` prints one line of JSON when it is done."""
 
 import argparse
 import json
-import select
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Generator
 
-Wait = Generator[int, None, None]
-READ, WRITE = select.EPOLLIN, select.EPOLLOUT
-LIMIT_SECONDS = 300.0  # for one run of any kind
-
-
-class Connection:
-    """One client's connection. Methods are generators that yield ``READ`` or ``WRITE`` until they can go on."""
-
-    def __init__(self, port: int, context: ssl.SSLContext | None, session: ssl.SSLSession | None = None) -> None:
-        self.socket = socket.socket()
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._port = port
-        self._context = context
-        self._session = session
-        self._received = b""
-
-    def open(self) -> Wait:
-        self.socket.connect_ex(("127.0.0.1", self._port))
-        yield WRITE
-        error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise OSError(error, "connect")
-        if self._context is not None:
-            wrapped = self._context.wrap_socket(
-                self.socket, do_handshake_on_connect=False, suppress_ragged_eofs=True, session=self._session
-            )
-            self.socket = wrapped
-            while True:
-                try:
-                    wrapped.do_handshake()
-                    break
-                except ssl.SSLWantReadError:
-                    yield READ
-                except ssl.SSLWantWriteError:
-                    yield WRITE
-
-    def send(self, data: bytes | memoryview) -> Wait:
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self.socket.send(view) :]
-            except (ssl.SSLWantWriteError, BlockingIOError):
-                yield WRITE
-            except ssl.SSLWantReadError:
-                yield READ
-
-    def receive(self) -> Generator[int, None, bytes]:
-        while True:
-            try:
-                return self.socket.recv(262144)
-            except (ssl.SSLWantReadError, BlockingIOError):
-                yield READ
-            except ssl.SSLWantWriteError:
-                yield WRITE
-
-    def upto(self, mark: bytes) -> Wait:
-        """Read until a line with ``mark`` is complete. What follows it is dropped: nothing does."""
-        while mark not in self._received or not self._received.endswith(b"\n"):
-            piece = yield from self.receive()
-            if not piece:
-                raise EOFError(f"closed after {self._received[-200:]!r}")
-            self._received += piece
-        self._received = b""
-
-    def skip(self, count: int) -> Wait:
-        """Read ``count`` bytes and forget them."""
-        while count > 0:
-            piece = yield from self.receive()
-            if not piece:
-                raise EOFError("closed while data was due")
-            count -= len(piece)
-            self._received = piece[count:] if count < 0 else b""
-
-    def to_end(self) -> Wait:
-        while (yield from self.receive()):
-            pass
-
-    def login(self) -> Wait:
-        yield from self.open()
-        yield from self.upto(b"* OK")
-        yield from self.send(b"a LOGIN someone@example.org sesame\r\n")
-        yield from self.upto(b"a OK")
-
-    def logout(self) -> Wait:
-        yield from self.send(b"z LOGOUT\r\n")
-        yield from self.to_end()
-        self.socket.close()
-
-
-def drive(count: int, at_once: int, make: Callable[[], Connection], story: Callable[[Connection], Wait]) -> None:
-    """Run ``count`` stories, ``at_once`` of them at any time. The first error ends all."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    poll = select.epoll()
-    running: dict[int, tuple[Connection, Wait]] = {}
-    started = 0
-
-    def step(connection: Connection, wait: Wait) -> None:
-        fd = connection.socket.fileno()
-        try:
-            event = next(wait)
-        except StopIteration:
-            running.pop(fd, None)
-            if connection.socket.fileno() >= 0:  # the story ends, the connection is held
-                poll.unregister(fd)
-            return
-        if fd in running:
-            poll.modify(fd, event)
-        else:
-            poll.register(fd, event)
-            running[fd] = connection, wait
-
-    while started < count or running:
-        while started < count and len(running) < at_once:
-            started += 1
-            connection = make()
-            step(connection, story(connection))
-        for fd, _ in poll.poll(1.0):
-            step(*running[fd])
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(running)} clients still busy after {LIMIT_SECONDS:g} s")
+from .clients import Connection, Target, Wait, drive, drive_paced
+from .dialogues import DIALOGUES
 
 
 def tls_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 
-def logins(port: int, context: ssl.SSLContext | None, count: int, at_once: int, resume: bool) -> dict[str, float]:
-    session: ssl.SSLSession | None = None
+def _session_of(target: Target) -> ssl.SSLSession:
+    """One that can be resumed. In TLS 1.3 its ticket comes behind the handshake, so something is read first."""
+    assert target.context is not None
+    with target.context.wrap_socket(socket.create_connection((target.host, target.port), 10)) as first:
+        first.recv(1000)
+        session = first.session
+    if session is None or not session.has_ticket:
+        raise RuntimeError("the server sent no ticket")
+    return session
+
+
+def logins(target: Target, count: int, at_once: int, resume: bool) -> dict[str, float]:
+    # One ticket for all: the server is asked to accept it, not to be kind to privacy.
+    session = _session_of(target) if resume else None
     resumed = 0
-    if resume:
-        assert context is not None
-        # One ticket for all: the server is asked to accept it, not to be kind to privacy.
-        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10)) as first:
-            first.recv(1000)
-            session = first.session
 
     def story(connection: Connection) -> Wait:
         nonlocal resumed
@@ -162,14 +43,14 @@ def logins(port: int, context: ssl.SSLContext | None, count: int, at_once: int, 
         yield from connection.logout()
 
     began = time.monotonic()
-    drive(count, at_once, lambda: Connection(port, context, session), story)
-    if resume and resumed != count:
-        raise AssertionError(f"{resumed} of {count} sessions were resumed")
+    drive(count, at_once, lambda: Connection(target, session), story)
+    if resumed != (count if resume else 0):
+        raise RuntimeError(f"{resumed} of {count} sessions were resumed")
     return {"units": count, "seconds": time.monotonic() - began}
 
 
-def latency(port: int, context: ssl.SSLContext | None, count: int) -> dict[str, float]:
-    """Median seconds from connect to the tagged OK, one client alone."""
+def latency(target: Target, count: int) -> dict[str, object]:
+    """Seconds from connect to the reply that says yes, one client alone."""
     taken: list[float] = []
 
     def story(connection: Connection) -> Wait:
@@ -178,11 +59,24 @@ def latency(port: int, context: ssl.SSLContext | None, count: int) -> dict[str, 
         taken.append(time.perf_counter() - began)
         yield from connection.logout()
 
-    drive(count, 1, lambda: Connection(port, context), story)
-    return {"units": count, "median": sorted(taken)[count // 2]}
+    drive(count, 1, lambda: Connection(target), story)
+    return {"units": count, "taken": taken}
 
 
-def transfer(port: int, context: ssl.SSLContext | None, total: int, at_once: int, upload: bool) -> dict[str, float]:
+def paced(target: Target, count: int, per_second: float) -> dict[str, object]:
+    """Seconds from when a login was due to the reply that says yes."""
+    taken: list[float] = []
+
+    def story(connection: Connection, due: float) -> Wait:
+        yield from connection.login()
+        taken.append(time.perf_counter() - due)
+        yield from connection.logout()
+
+    drive_paced(count, per_second, lambda: Connection(target), story)
+    return {"units": count, "taken": taken}
+
+
+def transfer(target: Target, total: int, at_once: int, upload: bool) -> dict[str, float]:
     """Move ``total`` bytes over ``at_once`` connections."""
     each = total // at_once
     block = memoryview(bytes(1 << 18))
@@ -203,43 +97,52 @@ def transfer(port: int, context: ssl.SSLContext | None, total: int, at_once: int
         yield from connection.logout()
 
     began = time.monotonic()
-    drive(at_once, at_once, lambda: Connection(port, context), story)
+    drive(at_once, at_once, lambda: Connection(target), story)
     return {"units": each * at_once / (1 << 30), "seconds": time.monotonic() - began}
 
 
-def idle(port: int, context: ssl.SSLContext | None, count: int) -> None:
-    """Log ``count`` clients in, say so, and hold them until standard input closes."""
+def idle(target: Target, count: int, logged_in: bool) -> None:
+    """Hold ``count`` silent clients, logged in or greeted, until standard input closes. Says when it has them."""
     held: list[Connection] = []
 
     def story(connection: Connection) -> Wait:
-        yield from connection.login()
+        yield from connection.login() if logged_in else connection.open()
+        connection.forget_tls()
         held.append(connection)
 
-    drive(count, 16, lambda: Connection(port, context), story)
-    print(json.dumps({"units": count}), flush=True)
+    drive(count, 16, lambda: Connection(target), story)
+    print(json.dumps({"units": len(held)}), flush=True)
     sys.stdin.read()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.load")
-    parser.add_argument("kind", choices=["logins", "latency", "download", "upload", "idle"])
+    parser.add_argument("kind", choices=["logins", "latency", "paced", "download", "upload", "greeted", "idle"])
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--source", default="", help="the address that the clients come from")
+    parser.add_argument("--protocol", choices=sorted(DIALOGUES), default="imap")
     parser.add_argument("--clear", action="store_true", help="no TLS")
     parser.add_argument("--resume", action="store_true", help="resume one TLS session in all logins")
     parser.add_argument("--count", type=int, default=1, help="sessions; for transfers: bytes")
     parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--per-second", type=float, default=50.0)
     chosen = parser.parse_args()
     context = None if chosen.clear else tls_context()
+    target = Target(chosen.host, chosen.port, DIALOGUES[chosen.protocol], context, chosen.source)
+    result: dict[str, object] | dict[str, float]
     match chosen.kind:
         case "logins":
-            result = logins(chosen.port, context, chosen.count, chosen.at_once, chosen.resume)
+            result = logins(target, chosen.count, chosen.at_once, chosen.resume)
         case "latency":
-            result = latency(chosen.port, context, chosen.count)
-        case "idle":
-            idle(chosen.port, context, chosen.count)
+            result = latency(target, chosen.count)
+        case "paced":
+            result = paced(target, chosen.count, chosen.per_second)
+        case "greeted" | "idle" as kind:
+            idle(target, chosen.count, kind == "idle")
             return
         case kind:
-            result = transfer(chosen.port, context, chosen.count, chosen.at_once, kind == "upload")
+            result = transfer(target, chosen.count, chosen.at_once, kind == "upload")
     print(json.dumps(result), flush=True)
 
 

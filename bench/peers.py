@@ -1,155 +1,139 @@
-"""The servers that are compared: how each is started, and what it costs."""
+"""The servers that are compared. A new one, or another way to run gatepost, is one more row in ``find_peers``."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.functional.certificates import Certificates
-from tests.functional.ports import claim_port
-from tests.functional.process import Process, alive, children, program
-from tests.functional.waiting import wait_until
+import gatepost
+from tests.functional.process import program
 
+from .configurations import write_dovecot, write_haproxy, write_nginx
+from .site import DOORS, Site
+
+REFERENCE = "nginx"  # whom the others are compared with
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_mail_module.so"
-LISTENERS = ("ecdsa", "rsa", "clear")
-
-# The same text for all: gatepost is a drop-in. Only the default log level, so that no server writes per session.
-_CONFIGURATION = """
-{load}
-{user}
-daemon off;
-worker_processes 1;
-pid {directory}/pid;
-error_log {directory}/error.log error;
-events {{
-    worker_connections 8192;
-}}
-mail {{
-    auth_http 127.0.0.1:{auth_port}/auth;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    server {{
-        listen 127.0.0.1:{ecdsa} ssl;
-        protocol imap;
-        {ecdsa_certificate}
-    }}
-    server {{
-        listen 127.0.0.1:{rsa} ssl;
-        protocol imap;
-        {rsa_certificate}
-    }}
-    server {{
-        listen 127.0.0.1:{clear};
-        protocol imap;
-    }}
-}}
-"""
+_LOAD_MODULE = f"load_module {NGINX_MODULE};"
+_DOVECOT_SERIES = "2.3."  # the configuration language changed with 2.4
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A program that can be measured. ``version`` is what it says of itself."""
+    """A program that can be measured.
+
+    ``command`` writes its configuration and gives the command line. ``doors`` are those it has, at ``hosts`` where
+    that is not 127.0.0.1. ``reload`` writes a configuration with one listener more; ``reload_signal`` makes it read
+    that.
+    """
 
     name: str
-    command: tuple[str, ...]
-    load: str
     version: str
+    command: Callable[[Site], tuple[str, ...]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    doors: tuple[str, ...] = DOORS
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    reload: Callable[[Site], object] | None = None
+    reload_signal: signal.Signals = signal.SIGHUP
+    remark: str = ""
 
 
-def find_peers() -> list[Peer]:
-    """gatepost from this checkout, and nginx with its mail module where it is installed."""
-    gatepost = (sys.executable, "-m", "gatepost")
-    peers = [Peer("gatepost", gatepost, "", _version(gatepost))]
-    if os.path.exists(NGINX_MODULE) and shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
-        nginx = (program("nginx"),)
-        peers.append(Peer("nginx", nginx, f"load_module {NGINX_MODULE};", _version(nginx)))
+def find_peers(scratch: Path) -> list[Peer]:
+    """gatepost from this checkout in its two installs, and what is installed of the others."""
+    python = (sys.executable, "-m", "gatepost")
+    pure = {"GATEPOST_TLS": "abi", "PYTHONPATH": str(_pure_copy(scratch))}
+    peers = [_nginx_like("gatepost", python, remark="with the compiled TLS binding")]
+    if "(api mode)" in _say([*python, "-V"]):
+        peers.append(
+            _nginx_like(
+                "gatepost, pure", python, environment=pure, remark="Python only: an install without compiler"
+            )
+        )
+    else:
+        peers = [_nginx_like("gatepost", python, remark="Python only: `make native` compiled nothing here")]
+    if os.path.exists(NGINX_MODULE) and _installed("nginx"):
+        peers.append(_nginx_like(REFERENCE, (program("nginx"),), load=_LOAD_MODULE))
+    if _installed("haproxy"):
+        peers.append(_haproxy())
+    if _installed("dovecot") and _version(["dovecot", "--version"]).startswith(_DOVECOT_SERIES):
+        peers.append(_dovecot())
     return peers
 
 
-def _version(command: tuple[str, ...]) -> str:
-    done = subprocess.run([*command, "-v"], capture_output=True, check=True, timeout=30, text=True)
-    return (done.stdout + done.stderr).strip().rpartition("/")[2]
+def _nginx_like(
+    name: str,
+    program: tuple[str, ...],
+    environment: Mapping[str, str] | None = None,
+    load: str = "",
+    remark: str = "",
+) -> Peer:
+    def command(site: Site) -> tuple[str, ...]:
+        path = write_nginx(site, load)
+        return (*program, "-c", str(path), "-p", str(site.directory), "-e", str(site.directory / "error.log"))
+
+    return Peer(
+        name,
+        _say([*program, "-v"]).strip().rpartition("/")[2],
+        command,
+        environment or {},
+        reload=lambda site: write_nginx(site, load, later=True),
+        remark=remark,
+    )
 
 
-class Running:
-    """One started peer. ``ports`` is by listener: ``ecdsa``, ``rsa`` and ``clear``."""
+def _haproxy() -> Peer:
+    def command(site: Site) -> tuple[str, ...]:
+        # With a master, as Debian's service has it.
+        return (program("haproxy"), "-W", "-db", "-f", str(write_haproxy(site)))
 
-    def __init__(self, peer: Peer, directory: Path, certificates: Certificates, auth_port: int) -> None:
-        self.peer = peer
-        self.ports = {name: claim_port() for name in LISTENERS}
-        directory.mkdir()
-        configuration = directory / "bench.conf"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                load=peer.load,
-                user="user nobody nogroup;" if os.geteuid() == 0 else "",
-                directory=directory,
-                auth_port=auth_port,
-                ecdsa_certificate=certificates.directives("ecdsa"),
-                rsa_certificate=certificates.directives("rsa"),
-                **self.ports,
-            )
-        )
-        command = (
-            *peer.command,
-            "-c",
-            str(configuration),
-            "-p",
-            str(directory),
-            "-e",
-            str(directory / "error.log"),
-        )
-        self._directory = directory
-        self._process = Process(command, directory / "output")
-        wait_until(self._ready, f"{peer.name} to start")
+    return Peer(
+        "HAProxy",
+        _say([program("haproxy"), "-v"]).split()[2].partition("-")[0],
+        command,
+        doors=tuple(door for door in DOORS if door.startswith("imap")),
+        reload=lambda site: write_haproxy(site, later=True),
+        reload_signal=signal.SIGUSR2,
+        remark="TLS and TCP only: it knows no login, asks nobody, and connects everybody to the same backend",
+    )
 
-    def _ready(self) -> bool:
-        if self._process.status is not None:
-            raise RuntimeError(f"{self.peer.name} ended: {self._process.text()}")
-        return (self._directory / "pid").exists() and bool(children(self._process.pid))
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The master and everything below it."""
-        found = [self._process.pid]
-        for pid in found:
-            found += children(pid)
-        return tuple(found)
+def _dovecot() -> Peer:
+    def command(site: Site) -> tuple[str, ...]:
+        return (program("dovecot"), "-F", "-c", str(write_dovecot(site)))
 
-    def cpu_seconds(self) -> float:
-        """CPU time so far, user and system, of all threads of all processes; to the nanosecond, not to the tick."""
-        total = 0
-        for pid in self.pids:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-                    total += int(file.read().split()[0])
-        return total / 1e9
+    return Peer(
+        "Dovecot",
+        _version([program("dovecot"), "--version"]),
+        command,
+        doors=tuple(door for door in DOORS if not door.startswith("smtp")),
+        hosts={"imap-rsa": "127.0.0.2", "pop3-rsa": "127.0.0.2"},
+        remark="its login proxy; the answer of its authentication is fixed, so no service is asked over HTTP",
+    )
 
-    def pss_bytes(self) -> int:
-        """Memory of all processes, shared pages counted in proportion."""
-        total = 0
-        for pid in self.pids:
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-                (line,) = (line for line in file if line.startswith("Pss:"))
-            total += int(line.split()[1]) * 1024
-        return total
 
-    def settle(self) -> None:
-        """Return when the server has nothing left to do."""
-        last = [-1.0]
+def _pure_copy(scratch: Path) -> Path:
+    """The package without anything that a compiler made, whatever lies beside the sources."""
+    source = Path(gatepost.__file__).parent
+    target = scratch / "pure"
+    shutil.copytree(source, target / source.name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    return target
 
-        def quiet() -> bool:
-            now = self.cpu_seconds()
-            same, last[0] = now - last[0] < 0.0001, now
-            return same
 
-        wait_until(quiet, f"{self.peer.name} to become idle", step_seconds=0.1)
+def _installed(name: str) -> bool:
+    try:
+        program(name)
+    except RuntimeError:
+        return False
+    return True
 
-    def stop(self) -> None:
-        pids = self.pids
-        self._process.stop()
-        wait_until(lambda: not any(map(alive, pids)), f"{self.peer.name} to end")
-        complaints = (self._directory / "error.log").read_text() if (self._directory / "error.log").exists() else ""
-        if complaints.strip():
-            print(f"{self.peer.name} wrote to its log:\n{complaints[:2000]}", file=sys.stderr)
+
+def _say(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True)
+    return done.stdout + done.stderr
+
+
+def _version(command: list[str]) -> str:
+    return _say([program(command[0]), *command[1:]]).split()[0]
