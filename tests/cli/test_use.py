@@ -46,6 +46,38 @@ def test_a_dump(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert captured.err == ""
 
 
+def test_a_dump_of_many_files_is_as_nginx_shows_it(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Each once, under the name by which it was included, in the order of reading; bytes as they are."""
+    (tmp_path / "conf.d").mkdir()
+    includes = ("conf.d/*.conf", "twice", "twice", "./twice", "conf.d/../twice", "nothing*.conf")
+    main = "pid pid;\n" + "".join(f"include {name};\n" for name in includes) + "events {} # no line break"
+    path = _write(tmp_path, main)
+    (tmp_path / "conf.d" / "b.conf").write_bytes(b"include inner;\n# caf\xe9\n")
+    (tmp_path / "conf.d" / "a.conf").write_bytes(b"include inner;")
+    (tmp_path / "conf.d" / "empty.conf").write_bytes(b"")
+    (tmp_path / "inner").write_bytes(b"# inner\n")
+    (tmp_path / "twice").write_bytes(b"# twice\r\n")
+    assert _use(Options(dump=True, directives="worker_processes 2;"), path) == 0
+    expected = b"".join(
+        b"# configuration file %b/%b:\n%b\n" % (os.fsencode(tmp_path), name, text)
+        for name, text in (
+            (b"gatepost.conf", main.encode()),
+            (b"conf.d/a.conf", b"include inner;"),
+            (b"inner", b"# inner\n"),
+            (b"conf.d/b.conf", b"include inner;\n# caf\xe9\n"),
+            (b"conf.d/empty.conf", b""),
+            (b"twice", b"# twice\r\n"),
+            (b"./twice", b"# twice\r\n"),
+            (b"conf.d/../twice", b"# twice\r\n"),
+        )
+    )
+    captured = capfdbinary.readouterr()
+    assert captured.out == expected
+    assert captured.err.endswith(b"test is successful\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

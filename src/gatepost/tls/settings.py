@@ -248,7 +248,8 @@ class TlsSettings:
         default="none",
         repeat=Repeat.ADDS,
         doc="""Where sessions are kept for clients that resume them without tickets. One word for each worker's
-        own memory and one for what workers share may be given.
+        own memory and one for what workers share may be given; of two uses in one block the later holds, for
+        each of the two by itself.
 
         * ``off`` tells clients that nothing is resumed; ``none`` keeps nothing and does not tell them.
         * ``builtin`` keeps sessions in each worker, 20480 unless a number is given (0: without limit).
@@ -267,6 +268,7 @@ class TlsSettings:
         MAIL | SERVER,
         default="",
         repeat=Repeat.ADDS,
+        absent="random keys, made at start",
         origin=nginx("1.5.7"),
         doc="""File with 48 or 80 random bytes that encrypt session tickets. The first encrypts, those behind it
         only decrypt, so that keys can be exchanged. Without one, keys are made at start; with a shared session

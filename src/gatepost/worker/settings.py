@@ -131,6 +131,7 @@ class WorkerSettings:
         MAIN,
         default="",
         repeat=Repeat.ADDS,
+        absent="env TZ;",
         doc="""A variable that workers keep from the environment of the master, or get with a value. All others
         but ``TZ`` are removed.""",
     )
