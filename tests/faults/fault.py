@@ -1,15 +1,11 @@
 """A fault: who misbehaves and how, what the client gets to see of it, and what the log says of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from . import peer
+from . import peer, visitor
 from .speech import IMAP, READING, Speech
-
-if TYPE_CHECKING:
-    from .scene import Scene
 
 TIMED_OUT = "timed out (110: Connection timed out)"
 RESET = "recv() failed (104: Connection reset by peer)"
@@ -24,7 +20,6 @@ class Place(Enum):
 
 
 Server: TypeAlias = peer.Script | Place
-Visit = Callable[["Scene"], bytes]  # what a client does; returns what it got
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +39,8 @@ class Fault:
     listen: str = ""  # parameters of its listener
     service: Server = peer.accepts
     backend: Server = peer.lets_in
-    client: Visit = peer.logs_in
+    client: visitor.Visit = visitor.logs_in
+    starttls: bool = False  # the client begins with STARTTLS, and the log says so
     sees: bytes
     log: tuple[str, ...]
 
@@ -58,7 +54,7 @@ class Fault:
 
 # Lines of the log. ``{server}`` and so on are filled in by the runner.
 
-SESSION = "client: 127.0.0.1{starttls}, server: 127.0.0.1:{server}"
+SESSION = "client: 127.0.0.1{using}, server: 127.0.0.1:{server}"
 LOGIN = SESSION + "{login}"
 UPSTREAM = LOGIN + ", upstream: 127.0.0.1:{upstream}"
 

@@ -1,4 +1,4 @@
-"""The parts that are played round the daemon: services, backends and clients, well-behaved and not."""
+"""Services and backends, well-behaved and not: scripts that are put together from steps."""
 
 from collections.abc import Callable, Iterable
 from itertools import repeat
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.functional.auth_service import question
 from tests.functional.line_client import LineClient
+from tests.functional.waiting import LIMIT_SECONDS
 
 if TYPE_CHECKING:
     from .scene import Scene
@@ -48,29 +49,6 @@ def lets_in(peer: Peer) -> None:
     rest_of_login(0)(peer)
     while True:
         peer.say(peer.line.line() + b"\r\n")
-
-
-def greeted(scene: "Scene") -> LineClient:
-    """A client that has been greeted."""
-    client = scene.connect()
-    client.line()
-    return client
-
-
-def log_in(scene: "Scene", client: LineClient) -> None:
-    """Say all that is needed up to the authentication, whose outcome is not waited for."""
-    speech = scene.fault.speech
-    *before, last = speech.commands(scene.fault.user)
-    for command in before:
-        client.send(command)
-        client.upto(speech.agreed)
-    client.send(last)
-
-
-def logs_in(scene: "Scene") -> bytes:
-    with greeted(scene) as client:
-        log_in(scene, client)
-        return client.rest()
 
 
 # Steps of a dialogue ---------------------------------------------------------------------------------
@@ -142,6 +120,12 @@ def resets(peer: Peer) -> None:
     peer.line.reset()
 
 
+def meets(peer: Peer) -> None:
+    """Wait until the client, which waits for this, has left (``visitor.leaves``)."""
+    peer.scene.met.set()
+    peer.scene.left.wait(LIMIT_SECONDS)
+
+
 def half_closes(peer: Peer) -> None:
     peer.line.half_close()
     peer.hold()
@@ -150,6 +134,16 @@ def half_closes(peer: Peer) -> None:
 def says(data: bytes) -> Script:
     """Say ``data`` and go on, if only to fall silent."""
     return lambda peer: peer.say(data)
+
+
+def agrees(end: bytes = b"") -> Script:
+    """A service that lets in, with ``end`` behind its answer."""
+    return lambda peer: peer.say(peer.scene.verdict + end)
+
+
+def stays_to_the_end(peer: Peer) -> None:
+    """Wait for the other side to close."""
+    peer.line.rest()
 
 
 def drips(data: bytes) -> Script:

@@ -12,15 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.functional.certificates import Certificates
 from tests.functional.gateway import Gateway
 from tests.functional.line_client import LineClient
 from tests.functional.process import descriptors
 from tests.functional.waiting import LIMIT_SECONDS, wait_until
 
 from .fault import ANYTHING, Fault
-from .peer import logs_in
 from .scene import Scene
 from .speech import PASSWORD
+from .visitor import greeted, logs_in
 
 ON_THEIR_WAY = 6  # rows at once that have not come to their fault yet
 
@@ -54,7 +55,7 @@ class Bystander:
 
     def _log_in(self) -> LineClient:
         client = self._scene.connect()
-        client.line()
+        greeted(self._scene, client)
         assert client.command(self._scene.fault.speech.commands("bystander")[0].rstrip()) == b"a OK in"
         return client
 
@@ -76,20 +77,21 @@ class Bystander:
 class Performance:
     """All of a table, played. Made once; ``check`` then judges row by row."""
 
-    def __init__(self, directory: Path, faults: Sequence[Fault], directives: str = "") -> None:
-        """``directives`` are for all servers."""
+    def __init__(self, directory: Path, faults: Sequence[Fault], certificates: Certificates) -> None:
         nobody = Fault(name="bystander", sees=b"", log=(), directives="timeout 60s; proxy_timeout 60s;")
         self._outcomes: dict[str, Outcome] = {}
         # Ports are known only when the daemon starts; a row learns its own then.
-        scenes = [Scene(fault, 0, self._on_reached) for fault in (nobody, *faults)]
+        trusting = certificates.client_context()
+        scenes = [Scene(fault, trusting, self._on_reached) for fault in (nobody, *faults)]
         self._scenes = {scene.fault.name: scene for scene in scenes}
         assert len(self._scenes) == len(scenes), "two faults have one name"
         servers = (_server(scene, number) for number, scene in enumerate(scenes))
-        mail = LIMITS + directives + "".join(servers)
+        mail = LIMITS + certificates.directives("ecdsa") + "".join(servers)
         try:
             with Gateway(directory, mail, ports=len(scenes)) as gateway:
                 for scene, port in zip(scenes, gateway.ports, strict=True):
                     scene.port = port
+                    scene.log = gateway.log
                 self._play(gateway, scenes)
                 self.log = gateway.log()
         finally:
@@ -171,7 +173,7 @@ class _Pattern:
             ("service", f"127.0.0.1:{scene.service}"),
             ("upstream", str(scene.backend)),
             ("login", f', login: "{fault.user}"' if named else ""),
-            ("starttls", ""),
+            ("using", " using starttls" if fault.starttls else ""),
         ):
             line = line.replace("{" + word + "}", value)
         self._line = line

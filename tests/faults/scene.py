@@ -1,6 +1,7 @@
 """One fault while it is played: its servers, its place in the configuration, and how far it has come."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from tests.functional.auth_service import accept
 from tests.functional.line_client import LineClient
 from tests.functional.ports import claim_port
 from tests.functional.scripted_backend import ScriptedBackend
-from tests.functional.waiting import LIMIT_SECONDS
+from tests.functional.waiting import LIMIT_SECONDS, wait_until
 
 from .fault import Fault, Place, Server
 from .peer import Peer, Script, accepts, lets_in
@@ -20,10 +21,14 @@ WELL_BEHAVED: tuple[Script, ...] = (accepts, lets_in)
 class Scene:
     """What scripts and clients of ``fault`` work with. Its servers listen from the beginning until ``close``."""
 
-    def __init__(self, fault: Fault, port: int, on_reached: Callable[[], None]) -> None:
-        """``port`` is where the daemon will listen. ``on_reached`` is called once, by who has come so far."""
+    def __init__(self, fault: Fault, trusting: ssl.SSLContext, on_reached: Callable[[], None]) -> None:
+        """``trusting`` is for clients. ``on_reached`` is called once, by who has come so far."""
         self.fault = fault
-        self.port = port
+        self.port = 0  # where the daemon listens, once it does
+        self.log: Callable[[], str] = str  # all that it has logged
+        self.met = threading.Event()  # a server has come to where the client wants to leave
+        self.left = threading.Event()  # which it has done now
+        self._trusting = trusting
         self.reached = threading.Event()
         self.settled = threading.Event()  # it has come to the fault, or it is over without
         self._on_reached = on_reached
@@ -40,7 +45,21 @@ class Scene:
     # For the scripts
 
     def connect(self) -> LineClient:
+        """A client that has shaken hands where the listener speaks TLS."""
+        client = self.connect_raw()
+        if "ssl" in self.fault.listen:
+            self.start_tls(client)
+        return client
+
+    def connect_raw(self) -> LineClient:
         return LineClient.plain(self.port)
+
+    def wait_for_log(self, text: str) -> None:
+        """Until a line of this session begins with ``text``."""
+        wait_until(lambda: f"{text}, client: 127.0.0.1, server: 127.0.0.1:{self.port}" in self.log(), text)
+
+    def start_tls(self, client: LineClient) -> None:
+        client.start_tls(self._trusting)
 
     @property
     def verdict(self) -> bytes:

@@ -2,16 +2,15 @@
 
 import pytest
 
-from .fault import ANYTHING, DONE, LOGGED_IN, RESET, TIMED_OUT, Fault, Place, Visit, of_service
+from .fault import ANYTHING, DONE, LOGGED_IN, RESET, TIMED_OUT, Fault, Place, of_service
 from .peer import (
     Peer,
     Script,
+    agrees,
     asked,
     closes,
     drips,
-    greeted,
     half_closes,
-    log_in,
     pours,
     resets,
     rest_of_login,
@@ -22,16 +21,12 @@ from .peer import (
 from .runner import Performance
 from .scene import Scene
 from .speech import IMAP, SPEECHES, Speech
+from .visitor import Visit, greeted, log_in
 
 HEAD = b"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\n"
 MIB = 1024 * 1024
 
 lets_in_and_closes = then(rest_of_login(0), closes)
-
-
-def agrees(end: bytes = b"") -> Script:
-    """A service that lets in, with ``end`` behind its answer."""
-    return lambda peer: peer.say(peer.scene.verdict + end)
 
 
 def agrees_in_the_end(peer: Peer) -> None:
@@ -64,7 +59,8 @@ def tries_again(answer: bytes) -> Visit:
     """A client that is refused with ``answer`` and goes on to log in a second time."""
 
     def visit(scene: Scene) -> bytes:
-        with greeted(scene) as client:
+        with scene.connect() as client:
+            greeted(scene, client)
             log_in(scene, client)
             assert client.line() + b"\r\n" == answer
             log_in(scene, client)
