@@ -1,5 +1,6 @@
 """``-s``: which process hears what, and what can be wrong with a pid file."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,13 +13,26 @@ from gatepost.cli.signalling import send
 
 LIMIT_SECONDS = 30
 
+MASTER = "from gatepost.master.pidfile import PidFile; file = PidFile(sys.argv[1]); file.write()"
+FOREIGN = "import os; print(os.getpid(), file=open(sys.argv[1], 'w'))"
+
+
+def _process(path: Path, deed: str) -> subprocess.Popen[str]:
+    """A process that has done ``deed`` with the pid file, and goes on."""
+    code = f"import sys, time; {deed}; print('done', flush=True); time.sleep(600)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    command = [sys.executable, "-c", code, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "done\n"
+    return process
+
 
 def _signalled(word: str, directory: Path) -> int:
     """The status of a process that was told ``word`` through its pid file."""
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+    path = directory / "pid"
+    with _process(path, MASTER) as process:
         try:
-            path = directory / "pid"
-            path.write_text(f"{process.pid}\r\n")
             assert send(word, str(path), Reporter()) == 0
             return process.wait(LIMIT_SECONDS)
         finally:
@@ -58,3 +72,17 @@ def test_a_process_that_is_gone(tmp_path: Path, pid: int, capfd: pytest.CaptureF
     path.write_text(str(pid))
     assert send("reload", str(path), Reporter()) == 1
     assert capfd.readouterr().err == f"gatepost: [alert] kill({pid}, 1) failed (3: No such process)\n"
+
+
+def test_a_process_that_only_has_the_number_is_not_signalled(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pid"
+    with _process(path, FOREIGN) as process:
+        try:
+            assert send("stop", str(path), Reporter()) == 1
+            expected = f'gatepost: [error] process {process.pid} in "{path}" is not a gatepost: not signalled\n'
+            assert capfd.readouterr().err == expected
+            assert process.poll() is None
+        finally:
+            process.kill()

@@ -91,6 +91,7 @@ class Gateway:
         self.directory = directory
         self.ports: Sequence[int] = [claim_port() for _ in range(ports)]
         self.port = self.ports[0]
+        self.successors: set[int] = set()  # masters that ours has started in an upgrade (upgrading.py)
         write_configuration(
             directory, mail.format(*self.ports), main=main, workers=workers, connections=connections
         )
@@ -121,7 +122,7 @@ class Gateway:
     @property
     def workers(self) -> tuple[int, ...]:
         """Process ids of the workers."""
-        return children(self.process.pid)
+        return tuple(pid for pid in children(self.process.pid) if pid not in self.successors)
 
     def log(self) -> str:
         path = self.directory / "error.log"

@@ -19,6 +19,7 @@ from .ports import claim_port
 from .process import alive, children
 from .scripted_backend import ScriptedBackend
 from .service_manager import Message, ServiceManager
+from .upgrading import end, upgraded
 from .waiting import LIMIT_SECONDS, wait_until
 
 MAIL = "proxy_pass 127.0.0.1:9; server {{ listen 127.0.0.1:{0}; protocol imap; }}"
@@ -226,3 +227,21 @@ def test_a_service_manager_that_is_not_there_is_no_reason_not_to_serve(
     with Gateway(open_path, MAIL) as gateway, LineClient.plain(gateway.port) as client:
         assert client.line() == GREETING
         gateway.wait_for_log(r"\[warn\].*sendto\(\) to NOTIFY_SOCKET failed \(2: No such file")
+
+
+def test_an_upgrade_changes_the_main_process_when_the_old_one_ends(
+    open_path: Path, manager: ServiceManager
+) -> None:
+    with Gateway(open_path, MAIL) as gateway:
+        manager.wait_for(ready)
+        with upgraded(gateway) as new:
+            heard = manager.wait_for(lambda message: message.pid == new and ready(message))
+            gateway.process.signal(signal.SIGQUIT)
+            assert gateway.process.wait() == 0
+            old = gateway.process.pid
+            last = manager.wait_for(lambda message: message.pid == old and "MAINPID" in message.values, heard)
+            # Only the main process is believed, so the old one names the new one, and says nothing of an end.
+            assert manager.messages[last - 1].values == {"MAINPID": str(new)}
+            assert not any("STOPPING" in message.values for message in manager.messages)
+            end(gateway, new)
+            manager.wait_for(lambda message: message.pid == new and message.says(STOPPING="1"), last)

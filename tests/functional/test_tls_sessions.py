@@ -61,7 +61,7 @@ def zone_files(pid: int) -> set[Path]:
     """The files of zones that a process has mapped."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
-            found = re.findall(rf"/\S*/{PREFIX}\w+/zone-[0-9a-f]+-\d+$", maps.read(), re.MULTILINE)
+            found = re.findall(rf"/\S*/{PREFIX}\w+/zone-[\w.-]+(?<!-lock)$", maps.read(), re.MULTILINE)
     except (FileNotFoundError, ProcessLookupError):
         return set()
     return {Path(path) for path in found}

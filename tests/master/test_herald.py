@@ -164,6 +164,15 @@ def test_an_end_while_workers_start_is_not_followed_by_ready(manager: ServiceMan
     assert scene.herald.wait(100.0) is None
 
 
+def test_the_end_of_a_master_is_not_the_end_of_the_service_when_another_goes_on(manager: ServiceManager) -> None:
+    scene = Scene(manager)
+    scene.herald.stopping([], 77)
+    scene.look(100.0, ONE)
+    manager.wait_for(lambda message: message.says(MAINPID="77"))
+    assert len(manager.messages) == 1
+    assert scene.herald.wait(100.0) is None
+
+
 def test_signs_of_life_at_half_the_time(manager: ServiceManager) -> None:
     scene = Scene(manager, watchdog_seconds=4.0)
     assert scene.herald.wait(100.0) == 0.0

@@ -1,14 +1,19 @@
 """The master from outside: its signals, its workers, its end."""
 
+import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
+import sys
+import termios
 from pathlib import Path
 
-from tests.functional.gateway import Gateway, command
+from tests.functional.gateway import Gateway, command, write_configuration
 from tests.functional.line_client import LineClient
-from tests.functional.process import alive
+from tests.functional.ports import claim_port
+from tests.functional.process import alive, children
 from tests.functional.scripted_backend import ScriptedBackend
 from tests.functional.waiting import LIMIT_SECONDS, wait_until
 from tests.worker.scene import SERVER, echo, logged_in
@@ -96,13 +101,79 @@ def test_a_killed_worker_is_replaced_and_others_go_on(open_path: Path) -> None:
             assert client.line() == b"* OK IMAP4 ready"
 
 
-def test_a_signal_that_it_cannot_serve_is_said_and_harmless(open_path: Path) -> None:
+def test_winch_lets_workers_rest_until_hup(open_path: Path) -> None:
+    with ScriptedBackend(echo) as backend, Gateway(open_path, SERVER.format(backend=backend.port)) as gateway:
+        (old,) = gateway.workers
+        with logged_in(gateway.port) as client:
+            gateway.process.signal(signal.SIGWINCH)
+            gateway.wait_for_log(r"signal 28 \(SIGWINCH\) received from \d+, stop accepting connections")
+            client.send(b"not cut\r\n")
+            assert client.line() == b"not cut"
+            assert gateway.workers == (old,)
+        wait_until(lambda: not gateway.workers, "the worker to end")
+        assert gateway.process.status is None
+        with LineClient.plain(gateway.port) as waiting:  # nobody accepts, but the queue is there
+            gateway.process.signal(signal.SIGWINCH)  # once more is nothing new
+            gateway.process.signal(signal.SIGHUP)
+            assert waiting.line() == b"* OK IMAP4 ready"
+        gateway.wait_for_log("reconfiguring")
+
+
+def test_hup_brings_workers_back_even_with_a_mistake_in_the_file(open_path: Path) -> None:
     with Gateway(open_path, MAIL) as gateway:
-        for number in (signal.SIGUSR2, signal.SIGWINCH):
-            gateway.process.signal(number)
-            gateway.wait_for_log(rf"\[warn\].*signal {number} \({number.name}\) received, but this version")
+        gateway.process.signal(signal.SIGWINCH)
+        wait_until(lambda: not gateway.workers, "the worker to end")
+        (open_path / "gatepost.conf").write_text("nonsense;")
+        gateway.process.signal(signal.SIGHUP)
+        gateway.wait_for_log(r'unknown directive "nonsense" in .*; the old configuration stays in force')
         with LineClient.plain(gateway.port) as client:
             assert client.line() == b"* OK IMAP4 ready"
+
+
+def test_a_terminal_that_changes_its_size_is_no_winch(open_path: Path) -> None:
+    write_configuration(open_path, MAIL.format(claim_port()))
+    reading, writing = os.openpty()
+    in_terminal = (
+        "import os, sys; os.setsid(); os.open(os.ttyname(0), os.O_RDWR); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    with subprocess.Popen([sys.executable, "-c", in_terminal, *command(open_path)], stdin=writing) as daemon:
+        try:
+            wait_until(lambda: len(children(daemon.pid)) == 1, "the worker")
+            assert os.tcgetpgrp(reading) == daemon.pid
+            for columns in (100, 120):
+                fcntl.ioctl(reading, termios.TIOCSWINSZ, struct.pack("4H", 50, columns, 0, 0))
+            daemon.send_signal(signal.SIGUSR1)  # signals come in the order of their numbers
+            log = open_path / "error.log"
+            wait_until(lambda: "SIGUSR1" in log.read_text(), "the next signal")
+            daemon.send_signal(signal.SIGHUP)
+            wait_until(lambda: "SIGHUP" in log.read_text(), "the signal after that")
+            assert "SIGWINCH" not in log.read_text()
+            daemon.terminate()
+            assert daemon.wait(LIMIT_SECONDS) == 0
+        finally:
+            daemon.kill()
+            os.close(reading)
+            os.close(writing)
+
+
+def test_quit_and_term_end_a_master_whose_workers_rest(open_path: Path) -> None:
+    for number in (signal.SIGQUIT, signal.SIGTERM):
+        gateway = Gateway(open_path / number.name, MAIL)
+        gateway.process.signal(signal.SIGWINCH)
+        wait_until(lambda: not gateway.workers, "the worker to end")  # noqa: B023 - at once
+        assert gateway.stop(number) == 0
+
+
+def test_the_pid_file_of_a_running_daemon_is_left_alone(open_path: Path) -> None:
+    with Gateway(open_path, MAIL) as gateway:
+        write_configuration(open_path, MAIL.format(claim_port()))
+        done = subprocess.run(
+            command(open_path), capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+        )
+        assert done.returncode == 1
+        path = open_path / "gatepost.pid"
+        assert f'[emerg] "{path}" is the pid file of process {gateway.process.pid}, which is running' in done.stderr
+        assert path.read_text() == f"{gateway.process.pid}\n"
 
 
 def test_an_address_in_use_is_an_error_before_anything_runs(open_path: Path) -> None:

@@ -194,3 +194,47 @@ def test_it_does_not_give_up_while_earlier_workers_still_serve() -> None:
     assert supervisor.decide(101.1) == []
     supervisor.ended(11, 0, 150.0)
     assert supervisor.decide(150.0) == [Finish(1)]
+
+
+def test_winch_lets_workers_rest_and_they_can_be_brought_back() -> None:
+    supervisor = serving(2)
+    supervisor.told(signal.SIGWINCH, 101.0)
+    assert supervisor.mode is Mode.REST
+    assert supervisor.decide(101.0) == [Tell(11, signal.SIGQUIT), Tell(12, signal.SIGQUIT)]
+    supervisor.told(signal.SIGWINCH, 101.5)
+    assert supervisor.decide(101.5) == []
+    supervisor.ended(11, 0, 102.0)
+    assert supervisor.decide(102.0) == []
+    assert supervisor.wait(102.0) is None
+    supervisor.resume()
+    # The one that drains hears it once more; that changes nothing for it.
+    assert supervisor.decide(103.0) == [Spawn(0), Spawn(1), Tell(12, signal.SIGQUIT)]
+    supervisor.resume()
+    assert supervisor.pids == (12,)
+
+
+def test_at_rest_without_workers_it_does_not_finish_before_it_is_told() -> None:
+    supervisor = serving(1)
+    supervisor.told(signal.SIGWINCH, 101.0)
+    supervisor.decide(101.0)
+    supervisor.ended(11, 0, 102.0)
+    assert supervisor.decide(102.0) == []
+    supervisor.told(signal.SIGQUIT, 103.0)
+    assert supervisor.mode is Mode.DRAIN
+    assert supervisor.decide(103.0) == [Finish(0)]
+
+
+def test_a_new_configuration_ends_the_rest() -> None:
+    supervisor = serving(1)
+    supervisor.told(signal.SIGWINCH, 101.0)
+    supervisor.decide(101.0)
+    supervisor.renew(2)
+    assert supervisor.decide(102.0) == [Spawn(0), Spawn(1), Tell(11, signal.SIGQUIT)]
+
+
+def test_who_is_told_to_end_does_not_rest_or_resume() -> None:
+    supervisor = serving(1)
+    supervisor.told(signal.SIGQUIT, 101.0)
+    supervisor.told(signal.SIGWINCH, 101.0)
+    supervisor.resume()
+    assert supervisor.mode is Mode.DRAIN

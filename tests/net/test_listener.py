@@ -16,7 +16,7 @@ from gatepost.config.listen import Listen
 from gatepost.errors import ConfigError, Where
 from gatepost.net import listener as module
 from gatepost.net.bind_plan import Bind, Route
-from gatepost.net.listener import BIND_TRIES, Listener, open_all
+from gatepost.net.listener import BIND_TRIES, Bound, Listener, open_all
 
 WHERE = Where("mail.conf", 7)
 
@@ -204,3 +204,57 @@ def test_a_directory_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> No
     error, notices = refusal(bind(unix(str(tmp_path / "none" / "imap"))))
     assert f"failed ({errno.ENOENT}: {os.strerror(errno.ENOENT)})" in error
     assert notices == []
+
+
+def test_a_socket_that_is_there_is_used_and_gets_its_options() -> None:
+    original = socket.create_server(("127.0.0.1", 0))
+    original.setblocking(False)
+    bound = Bound(Address(socket.AF_INET, "127.0.0.1", original.getsockname()[1]), original, lent=True)
+    with socket.create_connection(original.getsockname()):
+        wanted = tcp(bound.address.port, keepalive=(60, 0, 3), rcvbuf=20480, sndbuf=30720)
+        (listener,) = open_all((wanted,), pytest.fail, [bound])
+        assert listener.socket is original
+        assert listener.lent
+        assert listener.bound.address == bound.address
+        assert original.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * 20480
+        assert original.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert original.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        original.accept()[0].close()  # what waited in the queue is still there
+        listener.remove()
+
+
+def test_when_another_fails_what_is_there_stays_as_it_was() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as taken:
+        bound = Bound(Address(socket.AF_INET, "127.0.0.1", there.getsockname()[1]), there)
+        binds = tcp(bound.address.port, keepalive=True), tcp(taken.getsockname()[1])
+        with pytest.raises(ConfigError):
+            open_all(binds, lambda _: None, [bound])
+        assert there.fileno() >= 0
+        assert not there.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_of_two_sockets_with_one_address_the_first_is_used() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.socket(fileno=os.dup(first.fileno())) as second:
+        address = Address(socket.AF_INET, "127.0.0.1", first.getsockname()[1])
+        (listener,) = open_all((tcp(address.port),), pytest.fail, [Bound(address, first), Bound(address, second)])
+        assert listener.socket is first
+
+
+def test_what_cannot_change_on_an_open_socket_is_said() -> None:
+    heard: list[str] = []
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both:
+        address = Address(socket.AF_INET6, "::", both.getsockname()[1])
+        open_all((bind(address),), heard.append, [Bound(address, both)])
+        open_all((bind(address, ipv6only=False),), pytest.fail, [Bound(address, both)])
+    assert heard == [f"[::]:{address.port} stays with ipv6only=off: on would need a new socket"]
+
+
+def test_a_file_that_is_lent_stays(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    for lent in (True, False):
+        sock = socket.socket(socket.AF_UNIX)
+        if not path.exists():
+            sock.bind(str(path))
+        Listener(bind(unix(str(path))), sock, lent).remove()
+        assert path.exists() is lent
+        assert sock.fileno() < 0

@@ -142,3 +142,64 @@ def test_no_parent_will_do(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"mkdir() of a runtime directory in {tmp_path}/a, {tmp_path}/b failed (2: No such file or directory)"
     )
+
+
+def shared(path: Path, owner: int | None = None) -> tuple[RuntimeDirectory, Path]:
+    """What a master makes that a master with the directory ``path`` has started."""
+    runtime = RuntimeDirectory([str(path.parent)], str(path))
+    runtime.make(owner, 0)
+    assert runtime.path is not None
+    return runtime, Path(runtime.path)
+
+
+@pytest.mark.parametrize("successor_first", [True, False])
+def test_two_masters_share_it_and_the_last_one_removes_it(tmp_path: Path, successor_first: bool) -> None:
+    first, path = made(tmp_path)
+    (path / "zone").touch()
+    second, same = shared(path)
+    assert same == path
+    for runtime in (second, first) if successor_first else (first, second):
+        assert (path / "zone").exists()
+        remove_stale(str(tmp_path))
+        assert (path / "zone").exists()
+        runtime.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_not_shared_before_it_is_needed(tmp_path: Path) -> None:
+    first, path = made(tmp_path)
+    second = RuntimeDirectory([str(tmp_path)], str(path))
+    assert second.path is None
+    first.remove()
+    assert list(tmp_path.iterdir()) == []
+    second.make(None, 0)  # too late: it gets one of its own
+    assert second.path is not None
+    assert second.path != str(path)
+    second.remove()
+
+
+def test_what_cannot_be_shared_is_left_alone(tmp_path: Path) -> None:
+    first, path = made(tmp_path)
+    others = tmp_path / f"{PREFIX}others"
+    others.mkdir(mode=0o755)
+    foreign = tmp_path / "precious"
+    foreign.mkdir(mode=0o700)
+    link = tmp_path / f"{PREFIX}link"
+    link.symlink_to(path)
+    for heirloom in (others, foreign, link, tmp_path / f"{PREFIX}gone"):
+        second, own = shared(heirloom)
+        assert own not in (heirloom, path)
+        second.remove()
+    assert foreign.exists()
+    first.remove()
+
+
+def test_it_is_not_shared_with_workers_of_another_user(tmp_path: Path) -> None:
+    first, path = made(tmp_path, owner=65534)
+    second, own = shared(path, owner=65533)
+    assert (own != path) is (os.geteuid() == 0)  # only root can give a directory away
+    second.remove()
+    third, same = shared(path, owner=65534)
+    assert same == path
+    third.remove()
+    first.remove()

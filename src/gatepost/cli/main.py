@@ -84,7 +84,9 @@ def _default_log() -> str:
 
 
 def _run(options: Options) -> int:
-    prefix = os.path.join(os.getcwd(), options.prefix or DEFAULT_PREFIX, "")
+    prefix = os.path.join(options.prefix or DEFAULT_PREFIX, "")
+    if not os.path.isabs(prefix):  # else the current directory does not matter, and may even be gone
+        prefix = os.path.join(os.getcwd(), prefix)
     path = os.path.join(prefix, DEFAULT_FILE if options.file is None else options.file)
     if options.starts and options.file is None and not os.path.exists(path):
         say(_EXPLANATION.format(path=path).rstrip("\n"))

@@ -3,7 +3,9 @@
 from gatepost.config.build import defaults
 from gatepost.config.manpage import definitions, escape, example, paragraphs, title
 from gatepost.master.notify import SOCKET, WATCHDOG
+from gatepost.master.pidfile import OLD_SUFFIX
 from gatepost.master.settings import MasterSettings
+from gatepost.master.upgrade import VARIABLE
 from gatepost.store.runtime import PARENTS, PREFIX
 from gatepost.tls._load import LIBRARY_VARIABLE, MODE_VARIABLE
 
@@ -40,8 +42,11 @@ SIGNALS = {
     configuration stays in force, and the log says why. New workers serve new clients, and old ones end with their
     last session, or when ``worker_shutdown_timeout`` has passed.""",
     "USR1": "Reopen the log files, for their rotation.",
-    "USR2": "Not served by this version.",
-    "WINCH": "Not served by this version.",
+    "USR2": f"""Start the program anew, beside this one, from the same file and with the same arguments. The new master
+    inherits the listening sockets, and both serve. This one's pid file gets the suffix ``{OLD_SUFFIX}``. Then either
+    tell this one QUIT or the new one: the pid file is of the one that is left. What cannot start changes nothing.""",
+    "WINCH": """Workers accept nothing any more and end with their sessions; the master stays, and HUP lets workers
+    serve again.""",
 }
 
 _EXAMPLES = (
@@ -108,7 +113,15 @@ def _files() -> list[tuple[str, str]]:
     return [
         (f"{DEFAULT_PREFIX}{DEFAULT_FILE}", "The configuration, unless ``-c`` names another."),
         (DEFAULT_LOG, "The log, where the directory is there and neither ``-e`` nor ``error_log`` names another."),
-        (defaults(MasterSettings).pid, "The process id of the master, unless ``pid`` names another file."),
+        (
+            defaults(MasterSettings).pid,
+            "The process id of the master, unless ``pid`` names another file. The master holds a lock on it; ``-s`` "
+            "does not signal a process that does not.",
+        ),
+        (
+            f"{defaults(MasterSettings).pid}{OLD_SUFFIX}",
+            "The same of a master that has started its successor, until one of the two ends.",
+        ),
         (
             f"{PARENTS[0]}/{PREFIX}*",
             "What workers share, such as TLS sessions; gone when the daemon ends. Where there is no room, "
@@ -121,6 +134,16 @@ def _environment() -> list[tuple[str, str]]:
     return [
         (SOCKET, "Where a service manager is told that the daemon is ready, reloads or ends (sd_notify(3))."),
         (WATCHDOG, "Within which time it has to hear that the daemon is alive; for whom, ``WATCHDOG_PID`` says."),
+        (
+            "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
+            "Listening sockets that a service manager has opened (sd_listen_fds(3)). A ``listen`` that has the address "
+            "of one uses it; one that no ``listen`` wants is closed, with a warning.",
+        ),
+        (
+            f"{VARIABLE}, NGINX",
+            "Listening sockets of the gatepost, or the nginx, that was told USR2 and started this one; not to be set "
+            "by hand.",
+        ),
         (LIBRARY_VARIABLE, "A directory with libssl and libcrypto, to be used instead of those of the system."),
         (
             MODE_VARIABLE,

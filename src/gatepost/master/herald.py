@@ -103,8 +103,15 @@ class Herald:
     def reloaded(self) -> None:
         self._problem = ""
 
-    def stopping(self, rows: Collection[Row]) -> None:
+    def stopping(self, rows: Collection[Row], successor: int | None = None) -> None:
+        """We end. ``successor`` is the process id of a master that goes on, if there is one: then the service
+        does not stop, and that one speaks for it.
+        """
         self._starting = False
+        if successor is not None:
+            self._notifier.main_pid(successor)
+            self._notifier.silence()
+            return
         self._said = describe(rows)
         self._notifier.stopping(self._said)
 

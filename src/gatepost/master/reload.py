@@ -34,11 +34,18 @@ def renewed(previous: Heritage, load: Load, runtime: RuntimeDirectory) -> Herita
         raise
 
 
-def retire(previous: Heritage, current: Heritage, runtime: RuntimeDirectory) -> None:
-    """Close what ``current`` does not use any more. Workers that still drain hold what they need themselves."""
+def retire(previous: Heritage, current: Heritage, runtime: RuntimeDirectory, *, is_alone: bool) -> None:
+    """Close what ``current`` does not use any more. Workers that still drain hold what they need themselves.
+
+    ``is_alone``: no other master uses the same files.
+    """
     kept = {id(listener.socket) for listener in current.listeners}
     for listener in previous.listeners:
         if id(listener.socket) not in kept:
-            listener.remove()
+            if is_alone:
+                listener.remove()
+            else:
+                listener.close()
     current.outputs.prune((current.log, *current.logs))
-    runtime.prune(current.zones.files())
+    if is_alone:
+        runtime.prune(current.zones.files())

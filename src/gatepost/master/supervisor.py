@@ -21,6 +21,7 @@ class Mode(Enum):
     """What the workers are to do."""
 
     SERVE = "serve"
+    REST = "rest"  # WINCH: as for QUIT, but the master stays, and may let them serve again
     DRAIN = "drain"  # QUIT: finish what is established
     STOP = "stop"  # TERM, INT: go now
 
@@ -123,18 +124,28 @@ class Supervisor:
                 self._tell_all(signal.SIGTERM)
             self.mode = Mode.STOP
         elif number == signal.SIGQUIT:
-            if self.mode is Mode.SERVE:
+            if self.mode in (Mode.SERVE, Mode.REST):
                 self.mode = Mode.DRAIN
+                self._tell_all(signal.SIGQUIT)
+        elif number == signal.SIGWINCH:
+            if self.mode is Mode.SERVE:
+                self.mode = Mode.REST
                 self._tell_all(signal.SIGQUIT)
         else:
             self._tell_all(number)
 
     def renew(self, count: int) -> None:
         """A new configuration is in force: ``count`` new workers, and those that live finish their sessions."""
+        self.mode = Mode.SERVE
         self._dismissed += [slot.pid for slot in self._slots if slot.pid]
         self._leaving.update(self._dismissed)
         self.count = count
         self._slots = [_Slot() for _ in range(count)]
+
+    def resume(self) -> None:
+        """Workers serve again after WINCH; those that live finish their sessions."""
+        if self.mode is Mode.REST:
+            self.renew(self.count)
 
     def _tell_all(self, number: signal.Signals) -> None:
         self._unsaid += [Tell(pid, number) for pid in self.pids]
@@ -156,6 +167,8 @@ class Supervisor:
             self._dismissed.clear()
             if all(slot.given_up for slot in self._slots) and not self._leaving:
                 return [Finish(1)]
+            return decisions
+        if self.mode is Mode.REST:
             return decisions
         if not self.pids:
             return [Finish(0)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gatepost.address import Address
 from gatepost.config.listen import IPPROTO_MPTCP, Listen
 from gatepost.errors import ConfigError
 
@@ -20,11 +21,29 @@ UNIX_MODE = 0o666  # who may connect is the business of the directory, as with n
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """A listening socket that is already there, and what it is bound to.
+
+    ``lent``: whoever opened it, such as systemd, listens on it too and looks after its file.
+    """
+
+    address: Address
+    socket: socket.socket
+    lent: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Listener:
-    """A listening socket and which server its connections belong to."""
+    """A listening socket and which server its connections belong to. ``lent`` as in ``Bound``."""
 
     bind: Bind
     socket: socket.socket
+    lent: bool = False
+
+    @property
+    def bound(self) -> Bound:
+        """Its socket, for another ``Listener`` to use."""
+        return Bound(self.bind.address, self.socket, self.lent)
 
     def close(self) -> None:
         self.socket.close()
@@ -34,35 +53,53 @@ class Listener:
         if self.socket.fileno() < 0:
             return  # the file, if there is one, may be a successor's
         self.socket.close()
-        if self.bind.address.family is socket.AF_UNIX:
+        if self.bind.address.family is socket.AF_UNIX and not self.lent:
             with contextlib.suppress(OSError):
                 os.unlink(self.bind.address.host)
 
 
 def open_all(
-    binds: tuple[Bind, ...], notice: Callable[[str], None], kept: Sequence[Listener] = ()
+    binds: tuple[Bind, ...], notice: Callable[[str], None], kept: Sequence[Bound] = ()
 ) -> tuple[Listener, ...]:
     """Open all sockets, or none: raises ConfigError when one cannot be bound. ``notice`` hears of second tries.
 
     A socket of ``kept`` that has the right address is used as it is, with the connections that wait in its queue;
-    only the length of the queue may change. When something fails, ``kept`` is as it was.
+    it gets the options that can change on an open socket. When something fails, ``kept`` is as it was.
     """
-    known = {listener.bind.address: listener.socket for listener in kept}
+    known: dict[Address, Bound] = {}
+    for bound in kept:
+        known.setdefault(bound.address, bound)
     opened: list[Listener] = []
     fresh: list[Listener] = []
     try:
         for bind in binds:
-            sock = known.get(bind.address)
-            if sock is None:
+            found = known.get(bind.address)
+            if found is None:
                 fresh.append(Listener(bind, _open_patiently(bind, notice)))
-            opened.append(Listener(bind, fresh[-1].socket if sock is None else sock))
+            opened.append(fresh[-1] if found is None else Listener(bind, found.socket, found.lent))
     except ConfigError:
         for listener in fresh:
             listener.remove()
         raise
     for listener in opened:
-        listener.socket.listen(listener.bind.listen.backlog)
+        if listener not in fresh:
+            _adjust(listener, notice)
     return tuple(opened)
+
+
+def _adjust(listener: Listener, notice: Callable[[str], None]) -> None:
+    """Give a socket that was there before the options that its ``listen`` asks for, as far as it takes them."""
+    sock, bind = listener.socket, listener.bind
+    try:
+        _set_options(sock, bind)
+        sock.listen(bind.listen.backlog)
+        if bind.address.family is socket.AF_INET6:
+            is_v6only = bool(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
+            if is_v6only is not bind.listen.ipv6only:
+                has, wanted = ("on", "off") if is_v6only else ("off", "on")
+                notice(f"{bind.address} stays with ipv6only={has}: {wanted} would need a new socket")
+    except OSError as error:
+        notice(f"options of {bind.address} cannot be set ({error.errno}: {os.strerror(error.errno or errno.EIO)})")
 
 
 def _open_patiently(bind: Bind, notice: Callable[[str], None]) -> socket.socket:
@@ -92,14 +129,8 @@ def _open(bind: Bind) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if address.family is socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(listen.ipv6only))
-            # Accepted sockets inherit this: without it tickets and greeting meet delayed ACKs, 40 ms per login.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keepalive(sock, listen)
             sock.bind(address.sockaddr)
-        if listen.rcvbuf is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, listen.rcvbuf)
-        if listen.sndbuf is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, listen.sndbuf)
+        _set_options(sock, bind)
         sock.listen(listen.backlog)
     except BaseException:
         sock.close()
@@ -116,6 +147,19 @@ def _socket(family: socket.AddressFamily, listen: Listen) -> socket.socket:
             if error.errno not in (errno.EPROTONOSUPPORT, errno.ENOPROTOOPT, errno.EINVAL):
                 raise  # a kernel without MPTCP gets a plain TCP socket; reading the configuration warned
     return socket.socket(family, kind)
+
+
+def _set_options(sock: socket.socket, bind: Bind) -> None:
+    """What accepted connections get from the listening socket. Raises OSError."""
+    listen = bind.listen
+    if bind.address.family is not socket.AF_UNIX:
+        # Without it tickets and greeting meet delayed ACKs, 40 ms per login.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _keepalive(sock, listen)
+    if listen.rcvbuf is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, listen.rcvbuf)
+    if listen.sndbuf is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, listen.sndbuf)
 
 
 def _keepalive(sock: socket.socket, listen: Listen) -> None:

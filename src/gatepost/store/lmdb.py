@@ -25,6 +25,9 @@ from .table import MAX_KEPT, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Part of the name of a file of this kind: the number of the layout below, and whose pages they are.
+FORMAT = "1-lmdb{}.{}".format(*lmdb.version())
+
 _ENTRY = struct.Struct(">dQB")  # expiry, bytes ever put up to and with this entry, length of the key behind it
 _NUMBER = struct.Struct(">Q")  # place in the log
 _EXPIRY = struct.Struct(">d")

@@ -1,18 +1,21 @@
 """The runtime directory: files that the processes of one daemon share, gone when it ends.
 
-Theory of operation. Only the workers' user can enter it, and its name cannot be guessed before it exists. Every
-process of the daemon holds a lock on it, inherited from the master. When all are gone without having tidied up, the
-lock is free, and the next master removes what they left.
+Theory of operation. Only the workers' user can enter it, and its name cannot be guessed before it exists. Each
+master holds a shared lock on it, which its workers inherit; while a new program takes over, two masters share one
+directory and hold a lock each. Whoever leaves last gets the lock for itself alone and removes the directory. When
+all are gone without having tidied up, the lock is free, and the next master removes what they left.
 """
 
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Sequence
 
 from gatepost.errors import ConfigError
 
 PREFIX = "gatepost-shared-"
+MODE = 0o700
 # Memory where there is some: what is shared is worth nothing after a restart of the machine.
 PARENTS = ("/dev/shm", "/run", "/tmp")
 _TRIES = 5  # a master that starts at the same moment may take the new directory for a stale one
@@ -21,10 +24,12 @@ _TRIES = 5  # a master that starts at the same moment may take the new directory
 class RuntimeDirectory:
     """A directory that is made when it is first needed. The master's; workers only use what is in it."""
 
-    __slots__ = ("_lock_fd", "_parents", "_path")
+    __slots__ = ("_heirloom", "_lock_fd", "_parents", "_path")
 
-    def __init__(self, parents: Sequence[str] = PARENTS) -> None:
+    def __init__(self, parents: Sequence[str] = PARENTS, heirloom: str | None = None) -> None:
+        """``heirloom`` is the directory of the master that started us: it is shared, if it can be."""
         self._parents = parents
+        self._heirloom = heirloom
         self._path: str | None = None
         self._lock_fd = -1
 
@@ -34,7 +39,7 @@ class RuntimeDirectory:
         Removes what dead masters left. ``owner`` is the user id of the workers, None for our own; only root can
         give it away. Raises ConfigError.
         """
-        if self._path is not None:
+        if self._path is not None or (self._heirloom is not None and self._share(self._heirloom, owner)):
             return
         problem: OSError | None = None
         for parent in sorted(self._parents, key=lambda parent: _free_bytes(parent) < space):
@@ -48,16 +53,35 @@ class RuntimeDirectory:
         said = f" ({problem.errno}: {problem.strerror})" if problem else ""
         raise ConfigError(f"mkdir() of a runtime directory in {', '.join(self._parents)} failed{said}")
 
+    def _share(self, path: str, owner: int | None) -> bool:
+        """Whether ``path`` is a directory of our kind for the same user, and is ours as well from now on."""
+        if not os.path.basename(path).startswith(PREFIX):
+            return False
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        found = os.fstat(fd)
+        wanted = owner if owner is not None and os.geteuid() == 0 else os.geteuid()
+        if found.st_uid == wanted and stat.S_IMODE(found.st_mode) == MODE:
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if os.path.samestat(os.stat(path), found):  # nobody removed it before we had the lock
+                    self._path, self._lock_fd = path, fd
+                    return True
+        os.close(fd)
+        return False
+
     def _make_in(self, parent: str, owner: int | None) -> None:
         """Raises OSError."""
         for _ in range(_TRIES):
             path = os.path.join(parent, PREFIX + os.urandom(8).hex())
-            os.mkdir(path, 0o700)
+            os.mkdir(path, MODE)
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             except FileNotFoundError:
                 continue
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(fd, fcntl.LOCK_SH)
             if os.path.exists(path):
                 if owner is not None and os.geteuid() == 0:
                     os.chown(fd, owner, -1)
@@ -86,10 +110,13 @@ class RuntimeDirectory:
                         os.unlink(os.path.join(self._path, name))
 
     def remove(self) -> None:
-        """With everything in it, at an orderly end. Idempotent."""
+        """With everything in it, at an orderly end; another master that shares it keeps it. Idempotent."""
         path, self._path = self._path, None
         if path is not None:
-            _empty(self._lock_fd, path)
+            with contextlib.suppress(OSError):
+                # Of two that leave at once, the second to give up its shared lock gets this one.
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _empty(self._lock_fd, path)
             os.close(self._lock_fd)
 
 

@@ -3,7 +3,9 @@
 Theory of operation. The master names zones and makes the directory for them; it opens none, because an engine's
 handles must not cross fork. Each worker attaches after it was forked and has given up root; the first makes the
 file. A zone is its name and size: a master that keeps its directory keeps what is in the zones whose name and size
-stay, and a zone of another size begins empty.
+stay, and a zone of another size begins empty. While a new program takes over, workers of both use the same files,
+so a file's name says what is in it: a program that writes entries in another way, or has an engine of another
+version, uses another file, and begins empty.
 """
 
 import os
@@ -37,11 +39,12 @@ class SharedZone:
 class Zones:
     """The zones of one configuration. Making it makes no file."""
 
-    __slots__ = ("_by_name", "_runtime")
+    __slots__ = ("_by_name", "_format", "_runtime")
 
     def __init__(self) -> None:
         self._by_name: dict[str, SharedZone] = {}
         self._runtime: RuntimeDirectory | None = None
+        self._format = ""
 
     def named(self, name: str, size: int) -> SharedZone:
         """The zone of that name, the same object for everyone who asks."""
@@ -54,30 +57,34 @@ class Zones:
         if self._by_name:
             runtime.make(owner, sum(zone.size for zone in self._by_name.values()) * _SPACE_FACTOR)
             self._runtime = runtime
+            # Loaded once for all workers, while the code on disk is that of this program. A configuration without
+            # zones never loads it.
+            from . import lmdb
+
+            self._format = lmdb.FORMAT
 
     def attach(self, warn: Callable[[str], None]) -> None:
         """In a worker: open all zones. One that cannot be is reported, and done without."""
         if self._runtime is None:
             return
-        from .lmdb import LmdbTable  # a configuration without zones never loads it
+        from .lmdb import LmdbTable
 
         for zone in self._by_name.values():
             zone.warn = warn
             try:
-                zone.table = LmdbTable(self._runtime.file(_file_name(zone)), zone.size)
+                zone.table = LmdbTable(self._runtime.file(self._file_name(zone)), zone.size)
             except StoreError as error:
                 warn(f'shared memory zone "{zone.name}" cannot be used: {error}')
 
     def files(self) -> Iterable[str]:
         """Names of the files in the runtime directory that belong to these zones."""
         for zone in self._by_name.values():
-            name = _file_name(zone)
+            name = self._file_name(zone)
             yield from (name, f"{name}-lock")
 
+    def _file_name(self, zone: SharedZone) -> str:
+        """Any name a configuration can have is a file name this way."""
+        import hashlib  # starting takes long, and few need it
 
-def _file_name(zone: SharedZone) -> str:
-    """Any name a configuration can have is a file name this way."""
-    import hashlib  # starting takes long, and few need it
-
-    digest = hashlib.sha256(os.fsencode(zone.name)).hexdigest()
-    return f"zone-{digest[:32]}-{zone.size}"
+        digest = hashlib.sha256(os.fsencode(zone.name)).hexdigest()
+        return f"zone-{digest[:32]}-{zone.size}-{self._format}"

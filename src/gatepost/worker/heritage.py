@@ -5,14 +5,14 @@ changes stays in that worker. Nothing in it holds an event loop.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gatepost.config.build import Configuration, Server
 from gatepost.config.error_log import open_log
 from gatepost.log import Log, Outputs
 from gatepost.net.bind_plan import plan
-from gatepost.net.listener import Listener, open_all
+from gatepost.net.listener import Bound, Listener, open_all
 from gatepost.protocol import protocol_of
 from gatepost.session.settings import SessionSettings
 from gatepost.store.runtime import RuntimeDirectory
@@ -117,12 +117,14 @@ def make(
     notice: Callable[[str], None],
     runtime: RuntimeDirectory | None = None,
     previous: Heritage | None = None,
+    inherited: Sequence[Bound] = (),
 ) -> Heritage:
     """Load certificates, open logs, bind listeners. Raises ConfigError; no socket is left open then.
 
     ``log`` is the main log; servers with an ``error_log`` of their own get their own. ``runtime`` is the caller's,
     made if there are zones; zones that were in it before keep what they hold. Without one, the next master removes
-    what is made here. Sockets of ``previous`` are taken over where their addresses stay.
+    what is made here. Sockets of ``previous``, and those that were ``inherited`` at start, are taken over where
+    their addresses are wanted.
     """
     zones = Zones()
     contexts = tls_contexts(configuration, notice, zones)
@@ -132,7 +134,8 @@ def make(
     )
     user = configuration[WorkerSettings].user
     zones.prepare(runtime or RuntimeDirectory(), user.uid if user is not None else None)
-    listeners = open_all(plan(configuration.servers), notice, previous.listeners if previous else ())
+    kept = [listener.bound for listener in previous.listeners] if previous else inherited
+    listeners = open_all(plan(configuration.servers), notice, kept)
     lifeline = previous.lifeline if previous else Lifeline.make()
     scoreboard = previous.scoreboard if previous else Scoreboard()
     generation = previous.generation + 1 if previous else 0
