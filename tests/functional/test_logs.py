@@ -1,5 +1,6 @@
 """Logs while sessions go on: syslog, full disks, files that come and go. No log is worth a session."""
 
+import contextlib
 import os
 import re
 import signal
@@ -144,7 +145,10 @@ def test_reopening_without_the_directory_keeps_the_old_file(open_path: Path, ser
 def open_logs(gateway: Gateway) -> set[str]:
     """Names of the files in the daemon's directory that its master holds open."""
     directory = f"/proc/{gateway.process.pid}/fd"
-    paths = [Path(os.readlink(f"{directory}/{name}")) for name in os.listdir(directory)]
+    paths = []
+    for name in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            paths.append(Path(os.readlink(f"{directory}/{name}")))
     return {path.name for path in paths if path.parent == gateway.directory} - {"output", "gatepost.pid"}
 
 

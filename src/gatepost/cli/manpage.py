@@ -42,9 +42,9 @@ SIGNALS = {
     configuration stays in force, and the log says why. New workers serve new clients, and old ones end with their
     last session, or when ``worker_shutdown_timeout`` has passed.""",
     "USR1": "Reopen the log files, for their rotation.",
-    "USR2": f"""Start the program anew, beside this one, from the same file and with the same arguments. The new master
-    inherits the listening sockets, and both serve. This one's pid file gets the suffix ``{OLD_SUFFIX}``. Then either
-    tell this one QUIT or the new one: the pid file is of the one that is left. What cannot start changes nothing.""",
+    "USR2": f"""Start the program anew, beside this one, from the same file and with the same arguments. The new
+    master inherits the listening sockets, and both serve. This one's pid file gets the suffix ``{OLD_SUFFIX}``. Then
+    tell either of the two QUIT: the pid file is of the one that is left. What cannot start changes nothing.""",
     "WINCH": """Workers accept nothing any more and end with their sessions; the master stays, and HUP lets workers
     serve again.""",
 }
@@ -115,8 +115,8 @@ def _files() -> list[tuple[str, str]]:
         (DEFAULT_LOG, "The log, where the directory is there and neither ``-e`` nor ``error_log`` names another."),
         (
             defaults(MasterSettings).pid,
-            "The process id of the master, unless ``pid`` names another file. The master holds a lock on it; ``-s`` "
-            "does not signal a process that does not.",
+            "The process id of the master, unless ``pid`` names another file. The master holds a lock on it; "
+            "``-s`` does not signal a process that does not.",
         ),
         (
             f"{defaults(MasterSettings).pid}{OLD_SUFFIX}",
@@ -136,13 +136,13 @@ def _environment() -> list[tuple[str, str]]:
         (WATCHDOG, "Within which time it has to hear that the daemon is alive; for whom, ``WATCHDOG_PID`` says."),
         (
             "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
-            "Listening sockets that a service manager has opened (sd_listen_fds(3)). A ``listen`` that has the address "
-            "of one uses it; one that no ``listen`` wants is closed, with a warning.",
+            "Listening sockets that a service manager has opened (sd_listen_fds(3)). A ``listen`` that has the "
+            "address of one uses it; one that no ``listen`` wants is closed, with a warning.",
         ),
         (
             f"{VARIABLE}, NGINX",
-            "Listening sockets of the gatepost, or the nginx, that was told USR2 and started this one; not to be set "
-            "by hand.",
+            "Listening sockets of the gatepost, or the nginx, that was told USR2 and started this one; not to be "
+            "set by hand.",
         ),
         (LIBRARY_VARIABLE, "A directory with libssl and libcrypto, to be used instead of those of the system."),
         (
