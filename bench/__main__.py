@@ -23,8 +23,7 @@ from .picture import draw
 from .results import Results, machine
 from .rows import ROWS
 from .running import pinned
-from .scale import CONNECTIONS as SCALE_CONNECTIONS
-from .scale import measure_scale
+from .scale import CLIENTS, RESERVE, measure_scale
 
 ROOT = Path(__file__).parent.parent
 DOORS = {row.key: row.door for row in ROWS}
@@ -96,14 +95,16 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def allow_descriptors(wanted: int) -> None:
-    """As many as wanted, where this user may; else as many as there are."""
+def allow_descriptors(wanted: int) -> int:
+    """As many as wanted, where this user may; else as many as he may. How many there are."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < wanted:
-        with contextlib.suppress(ValueError, OSError):  # not root: what is allowed has to do
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
-            return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit = max(hard, wanted)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    except (ValueError, OSError):  # not root: what is allowed has to do
+        limit = hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return limit
 
 
 def parse() -> argparse.Namespace:
@@ -130,7 +131,7 @@ def main() -> None:
         size.latency_logins,
     )
     cpus = divide(os.sched_getaffinity(0))
-    allow_descriptors(SCALE_CONNECTIONS + 1000)
+    descriptors = allow_descriptors(2 * CLIENTS + RESERVE)
     directory = Path(tempfile.mkdtemp(prefix="gatepost-bench-"))
     directory.chmod(0o755)
     try:
@@ -142,7 +143,7 @@ def main() -> None:
         with backend(cpus) as behind:
             scene = Scene(directory, make_certificates(directory), behind, size, cpus)
             if chosen.scale:
-                _scale(scene, peers, chosen)
+                _scale(scene, peers, chosen, descriptors)
             else:
                 _full(scene, peers, chosen)
     finally:
@@ -169,8 +170,8 @@ def _full(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace) -> No
         (ROOT / "docs" / "performance.svg").write_text(picture)
 
 
-def _scale(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace) -> None:
-    text = measure_scale(scene, peers)
+def _scale(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace, descriptors: int) -> None:
+    text = measure_scale(scene, peers, descriptors)
     now = datetime.datetime.now(datetime.UTC).date().isoformat()
     print(text)
     if chosen.write:

@@ -29,10 +29,10 @@ def pinned(cpus: frozenset[int]) -> Iterator[None]:
 
 
 def wait_for_greeting(host: str, port: int) -> None:
-    """Return when a client in the clear is greeted. Tries again as long as nobody listens."""
+    """Return when a client in the clear is greeted. Tries again as long as nobody listens, or who did has gone."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while True:
-        with socket.socket() as client:
+        with socket.socket() as client, contextlib.suppress(ConnectionError):
             client.settimeout(LIMIT_SECONDS)
             if not client.connect_ex((host, port)) and client.recv(1000):
                 return

@@ -10,9 +10,11 @@ from .measurements import AT_ONCE, Scene, load, login_cost, percentile
 from .peers import Peer
 from .running import Running
 
-STEPS = 4
-CLIENTS_PER_STEP = 2500  # held by a process of its own, from an address of its own
-CONNECTIONS = 2 * STEPS * CLIENTS_PER_STEP + 1000  # descriptors of a worker: two per client, and reserves
+CLIENTS = 10_000
+STEPS = 4  # the clients of each are held by a process of its own, from an address of its own
+RESERVE = (
+    400  # descriptors of a worker for those who log in meanwhile, its listeners and the authentication service
+)
 PER_SECOND = 50
 PACED_LOGINS = 600
 QUIET_SECONDS = 3.0  # how long the server is watched while nobody wants anything
@@ -33,25 +35,30 @@ class Step:
     quiet: float
 
 
-def measure_scale(scene: Scene, peers: Sequence[Peer]) -> str:
-    """Tables in Markdown, one per server."""
+def measure_scale(scene: Scene, peers: Sequence[Peer], descriptors: int) -> str:
+    """Tables in Markdown, one per server. ``descriptors`` is how many a process may have here."""
+    per_step = min(CLIENTS, (descriptors - RESERVE) // 2) // STEPS
     chosen = [peer for peer in peers if peer.name not in _SLOW or len(peers) == 1]
-    return "\n\n".join(_table(peer, _steps(scene, peer)) for peer in chosen)
+    parts = [_table(peer, _steps(scene, peer, per_step)) for peer in chosen]
+    if per_step * STEPS < CLIENTS:
+        parts.append(
+            f"A worker needs two descriptors per client, and a process may have {descriptors} here; so there are "
+            f"{per_step * STEPS} clients, not {CLIENTS}."
+        )
+    return "\n\n".join(parts)
 
 
-def _steps(scene: Scene, peer: Peer) -> list[Step]:
+def _steps(scene: Scene, peer: Peer, per_step: int) -> list[Step]:
     """From empty to full, and empty again."""
-    with scene.fresh(peer, connections=CONNECTIONS) as server:
+    with scene.fresh(peer, connections=2 * per_step * STEPS + RESERVE - 100) as server:
         scene.run([load("logins", server, DOOR, "--count", str(10 * AT_ONCE), "--at-once", str(AT_ONCE))])
         steps = [_look(scene, server, 0)]
         with contextlib.ExitStack() as holders:
             for number in range(1, STEPS + 1):
                 source = f"127.0.0.{100 + number}"
-                count = str(CLIENTS_PER_STEP)
-                holders.enter_context(
-                    scene.holding(load("idle", server, DOOR, "--count", count, "--source", source))
-                )
-                steps.append(_look(scene, server, number * CLIENTS_PER_STEP))
+                command = load("idle", server, DOOR, "--count", str(per_step), "--source", source)
+                holders.enter_context(scene.holding(command))
+                steps.append(_look(scene, server, number * per_step))
         steps.append(_look(scene, server, 0))
         return steps
 
