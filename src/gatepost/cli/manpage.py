@@ -44,7 +44,7 @@ SIGNALS = {
     "USR1": "Reopen the log files, for their rotation.",
     "USR2": f"""Start the program anew, beside this one, from the same file and with the same arguments. The new
     master inherits the listening sockets, and both serve. This one's pid file gets the suffix ``{OLD_SUFFIX}``.
-    Then tell either of the two QUIT: the pid file is of the one that is left. What cannot start changes nothing.""",
+    Then tell either of the two QUIT; the other keeps the pid file. What cannot start changes nothing.""",
     "WINCH": """Workers accept nothing any more and end with their sessions; the master stays, and HUP lets workers
     serve again.""",
 }
