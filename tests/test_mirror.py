@@ -8,7 +8,7 @@ TESTS = ROOT / "tests"
 
 # Tests of the tree as a whole; and places where everything is about more than one module.
 OF_THE_TREE = {Path("test_layers.py"), Path("test_mirror.py"), Path("test_transcript.py")}
-OF_THE_DAEMON = {"faults", "functional", "fuzz", "security"}
+OF_THE_DAEMON = {"faults", "functional", "fuzz", "packaging", "security"}
 
 
 def modules() -> set[Path]:

@@ -103,7 +103,15 @@ def load_abi(directory: str = "") -> Library:
     """Open OpenSSL at run time, in ``directory`` if one is given. Raises ConfigError."""
     ffi = importlib.import_module("gatepost.tls._abi").ffi
     lib = _open_pair(ffi, _in_directory(directory)) if directory else _open_first(ffi)
-    return _opened("abi", ffi, lib, interpreted(ffi, lib))
+    try:
+        fused = interpreted(ffi, lib)
+    except MemoryError as error:
+        # Callbacks are written into memory here, as little programs; the compiled module has them in its text.
+        raise ConfigError(
+            "memory that can be written and executed is forbidden here (MemoryDenyWriteExecute=) and needed "
+            'without the compiled TLS module; "python -m gatepost.tls.build" makes it'
+        ) from error
+    return _opened("abi", ffi, lib, fused)
 
 
 def _opened(mode: str, ffi: Any, lib: Any, fused: Fused) -> Library:
