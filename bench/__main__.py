@@ -10,27 +10,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.functional.certificates import make_certificates
 
 from . import report
-from .measurements import MEASUREMENTS, Cpus, Measurement, Scene, Size, divide
+from .measurements import MEASUREMENTS, Cpus, Scene, Size, divide
 from .peers import Peer, find_peers
 from .picture import draw
 from .results import Results, machine
-from .rows import ROWS
+from .rounds import DOORS, Rounds
 from .running import pinned
 from .scale import CLIENTS, RESERVE, measure_scale
 
 ROOT = Path(__file__).parent.parent
-DOORS = {row.key: row.door for row in ROWS}
 
 FULL = Size(logins=960, transfer_bytes=1 << 29, idle_clients=2000, latency_logins=100)
 QUICK = Size(logins=960, transfer_bytes=1 << 29, idle_clients=500, latency_logins=20)
-ROUNDS, QUICK_ROUNDS = 7, 5  # as many of them as the time allows
+ROUNDS, QUICK_ROUNDS = 9, 5  # as many of them as the time allows
 LIMIT_SECONDS, QUICK_LIMIT_SECONDS = 14 * 60.0, 105.0  # no round begins that would probably end later
 
 
@@ -53,34 +51,6 @@ def backend(cpus: Cpus) -> Iterator[dict[str, int]]:
         child.stdin.close()
         child.stdout.close()
         child.wait(30)
-
-
-def measure(
-    scene: Scene, peers: Sequence[Peer], chosen: Sequence[Measurement], rounds: int, limit_seconds: float
-) -> Results:
-    """At least one round; each starts every server anew."""
-    results = Results(peers)
-    began = time.monotonic()
-    longest = 0.0
-    while results.rounds < rounds and time.monotonic() - began + longest <= limit_seconds:
-        start = time.monotonic()
-        _round(scene, results, [each for each in chosen if results.rounds < each.rounds])
-        longest = max(longest, time.monotonic() - start)
-        results.rounds += 1
-        print(f"round {results.rounds} took {time.monotonic() - start:.0f} s", file=sys.stderr)
-    return results
-
-
-def _round(scene: Scene, results: Results, chosen: Sequence[Measurement]) -> None:
-    with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(scene.fresh(peer)) for peer in results.peers]
-        for turn, measurement in enumerate(chosen):
-            # One row for all servers before the next row: whatever the machine does, it does to all.
-            first = (results.rounds + turn) % len(running)
-            for server in (*running[first:], *running[:first]):
-                door = DOORS[measurement.keys[0]]
-                if door is None or door in server.peer.doors:
-                    results.add(server.peer, results.rounds, measurement.take(scene, server))
 
 
 def commit() -> str:
@@ -159,7 +129,8 @@ def _full(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace) -> No
         if (set(each.keys) & set(chosen.only) if chosen.only else each.quick or not chosen.quick)
     ]
     rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
-    results = measure(scene, peers, wanted, rounds, QUICK_LIMIT_SECONDS if chosen.quick else LIMIT_SECONDS)
+    results = Results(peers)
+    Rounds(scene, results, wanted).run(rounds, QUICK_LIMIT_SECONDS if chosen.quick else LIMIT_SECONDS)
     print(machine(scene.cpus), report.how(results, scene.cpus), report.remarks(peers), sep="\n\n")
     print()
     print(report.ratios_table(results), report.figures_table(results), sep="\n\n")

@@ -18,6 +18,7 @@ from .site import DOORS, Site
 REFERENCE = "nginx"  # whom the others are compared with
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_mail_module.so"
 _LOAD_MODULE = f"load_module {NGINX_MODULE};"
+_ORIENTATION_ROUNDS = 3
 _DOVECOT_SERIES = "2.3."  # the configuration language changed with 2.4
 
 
@@ -39,6 +40,7 @@ class Peer:
     reload: Callable[[Site], object] | None = None
     reload_signal: signal.Signals = signal.SIGHUP
     remark: str = ""
+    rounds: int = 99  # so many are enough for one that is here for orientation
 
 
 def find_peers(scratch: Path) -> list[Peer]:
@@ -96,6 +98,7 @@ def _haproxy() -> Peer:
         doors=tuple(door for door in DOORS if door.startswith("imap")),
         reload=lambda site: write_haproxy(site, later=True),
         reload_signal=signal.SIGUSR2,
+        rounds=_ORIENTATION_ROUNDS,
         remark="TLS and TCP only: it knows no login, asks nobody, and connects everybody to the same backend",
     )
 
@@ -110,6 +113,7 @@ def _dovecot() -> Peer:
         command,
         doors=tuple(door for door in DOORS if not door.startswith("smtp")),
         hosts={"imap-rsa": "127.0.0.2", "pop3-rsa": "127.0.0.2"},
+        rounds=_ORIENTATION_ROUNDS,
         remark="its login proxy; the answer of its authentication is fixed, so no service is asked over HTTP",
     )
 

@@ -98,9 +98,9 @@ class Running:
 
     def stop(self) -> None:
         pids = self.pids
+        complaints = self._log().strip()  # before some complain that they have been ended
         self._process.stop()
         wait_until(lambda: not any(map(alive, pids)), f"{self.peer.name} to end")
-        complaints = self._log().strip()
         if complaints:
             print(f"{self.peer.name} wrote to its log:\n{complaints[:2000]}", file=sys.stderr)
 
