@@ -17,7 +17,7 @@ _RESERVE = 1.1  # a round may take so much longer than the figures of earlier on
 
 @dataclass(slots=True)
 class Rounds:
-    """``taken`` is what each measurement of each server took last, in seconds; the start of the servers as ``""``."""
+    """``taken`` is how many seconds each measurement of each server took last; its start is named ``""``."""
 
     scene: Scene
     results: Results
