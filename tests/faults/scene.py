@@ -44,15 +44,12 @@ class Scene:
 
     # For the scripts
 
-    def connect(self) -> LineClient:
-        """A client that has shaken hands where the listener speaks TLS."""
-        client = self.connect_raw()
-        if "ssl" in self.fault.listen:
+    def connect(self, *, below_tls: bool = False) -> LineClient:
+        """A client; it has shaken hands where the listener speaks TLS, unless it wants to do that itself."""
+        client = LineClient.plain(self.port)
+        if "ssl" in self.fault.listen and not below_tls:
             self.start_tls(client)
         return client
-
-    def connect_raw(self) -> LineClient:
-        return LineClient.plain(self.port)
 
     def wait_for_log(self, text: str) -> None:
         """Until a line of this session begins with ``text``."""

@@ -26,11 +26,14 @@ def logs_in(scene: "Scene") -> bytes:
 # Visits ----------------------------------------------------------------------------------------------
 
 
-def stays(*steps: Step) -> Visit:
-    """Take ``steps`` and then wait for the end of the connection. The visit gets what came behind them."""
+def stays(*steps: Step, below_tls: bool = False) -> Visit:
+    """Take ``steps`` and then wait for the end of the connection. The visit gets what came behind them.
+
+    ``below_tls``: on the bare connection, wherever the listener speaks TLS.
+    """
 
     def visit(scene: "Scene") -> bytes:
-        with scene.connect() as client:
+        with scene.connect(below_tls=below_tls) as client:
             for step in steps:
                 step(scene, client)
             scene.reach()
@@ -39,11 +42,11 @@ def stays(*steps: Step) -> Visit:
     return visit
 
 
-def leaves(how: Callable[[LineClient], None], *steps: Step) -> Visit:
+def leaves(how: Callable[[LineClient], None], *steps: Step, below_tls: bool = False) -> Visit:
     """Take ``steps`` and then leave without looking back."""
 
     def visit(scene: "Scene") -> bytes:
-        with scene.connect() as client:
+        with scene.connect(below_tls=below_tls) as client:
             for step in steps:
                 step(scene, client)
             scene.reach()
@@ -59,6 +62,10 @@ def leaves(how: Callable[[LineClient], None], *steps: Step) -> Visit:
 
 def greeted(_scene: "Scene", client: LineClient) -> None:
     client.line()
+
+
+def start_tls(scene: "Scene", client: LineClient) -> None:
+    scene.start_tls(client)
 
 
 def log_in(scene: "Scene", client: LineClient) -> None:
@@ -104,6 +111,11 @@ def outlast(scene: "Scene", _client: LineClient) -> None:
     """Stay, without closing, until the session is over."""
     scene.reach()
     scene.wait_for_log("proxied session done")
+
+
+def to_the_end(_scene: "Scene", client: LineClient) -> None:
+    """Hear all the rest, whatever it is."""
+    client.rest()
 
 
 def half_close(_scene: "Scene", client: LineClient) -> None:
