@@ -6,6 +6,7 @@ import pytest
 
 from gatepost.cli.report import Reporter, say
 from gatepost.log import Level, Sink
+from tests.syslog_daemon import Daemon
 
 
 def test_a_line_on_standard_error(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -23,6 +24,17 @@ def test_severe_lines_go_to_both_others_to_the_log(tmp_path: Path, capfd: pytest
     lines = (tmp_path / "log").read_text().splitlines()
     assert [line.split(" ", 2)[2].split(": ")[1] for line in lines] == ["first", "second"]
     assert "[emerg]" in lines[0]
+
+
+def test_a_syslog_server_hears_them_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Daemon(tmp_path / "s") as daemon:
+        report = Reporter()
+        assert report.log_to([Sink(daemon.server(), Level.ERROR)]) == []
+        report(Level.EMERG, "it does not start")
+        (text,) = daemon.texts()
+    assert text.endswith("#0: it does not start")
+    assert capfd.readouterr().err == "gatepost: [emerg] it does not start\n"
+    report.log_to([])
 
 
 def test_a_log_that_cannot_be_opened_is_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

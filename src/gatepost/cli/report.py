@@ -23,18 +23,19 @@ class Reporter:
     """Says things to the operator who gave the command, and to the error log where that is not the same."""
 
     def __init__(self) -> None:
+        self._outputs = Outputs()
         self._logs: list[Log] = []
 
     def log_to(self, sinks: Sequence[Sink]) -> list[str]:
         """Log to ``sinks`` from now on; what is wrong with files among them that cannot be opened."""
-        outputs = Outputs()
+        self._outputs.prune(())
         failures = []
         self._logs = []
         for sink in sinks:
             if sink.target is None:
                 continue  # standard error is served anyway
             try:
-                self._logs.append(outputs.log([sink]))
+                self._logs.append(self._outputs.log([sink]))
             except OSError as error:
                 failures.append(f'open() "{sink.target}" failed ({error.errno}: {error.strerror})')
         return failures
