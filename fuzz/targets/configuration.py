@@ -23,6 +23,7 @@ from gatepost.config.parser import BlockEnd, Parser, Statement
 from gatepost.config.settings import ListenSettings
 from gatepost.errors import ConfigError
 from gatepost.net.bind_plan import plan
+from gatepost.net.room import Room
 from gatepost.protocol import protocol_of
 from gatepost.protocol.events import Send
 from gatepost.tls import passwords
@@ -120,7 +121,7 @@ def check(configuration: Configuration) -> None:
     for bind in binds:
         server = configuration.servers[bind.fallback.server]
         protocol = protocol_of(server)
-        authenticator(server, protocol).close()
+        authenticator(server, protocol, Room()).close()
         client = protocol.serve(server).client(tls=False, address=bind.address)
         effects = client.start()
         greeting = b"".join(effect.data for effect in effects if isinstance(effect, Send))

@@ -17,6 +17,7 @@ from gatepost.log import SessionLog
 from gatepost.net.host_names import TEMPORARILY, UNAVAILABLE, is_host_name
 from gatepost.net.name_servers import NameServers
 from gatepost.net.resolver import Resolver
+from gatepost.net.room import Room
 from tests.dns_server import AAAA, CNAME, PTR, A, Question, address, encoded, message, name, pointer, record
 from tests.wire import Lines
 
@@ -65,7 +66,7 @@ def run(data: bytes) -> None:
     lines = Lines()
     log = SessionLog(lines.log(), 1, client.host, "127.0.0.1:25")
     try:
-        resolver = Resolver(loop, NameServers((server.address,)), LIMIT_SECONDS)
+        resolver = Resolver(loop, NameServers((server.address,)), LIMIT_SECONDS, Room())
         found = loop.run_until_complete(asyncio.wait_for(resolver.client_host(client, log), 3 * LIMIT_SECONDS))
         again = loop.run_until_complete(asyncio.wait_for(resolver.client_host(client, log), 3 * LIMIT_SECONDS))
         loop.run_until_complete(asyncio.sleep(0))

@@ -26,6 +26,9 @@ EVERYDAY = frozenset(
     }
 )
 
+# What a call that needs a descriptor or a buffer fails with when there are no more: ours, or those of the machine.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -55,13 +58,17 @@ class ConfigError(GatepostError):
 
 
 class SessionError(GatepostError):
-    """One session cannot go on. ``str(error)`` is its log line, already escaped, without secrets."""
+    """One session cannot go on. ``str(error)`` is its log line, already escaped, without secrets.
+
+    ``code`` is the errno of the call that failed, 0 if none did.
+    """
 
     default_level: ClassVar[Level] = Level.ERROR
 
-    def __init__(self, message: str, *, level: Level | None = None) -> None:
+    def __init__(self, message: str, *, level: Level | None = None, code: int = 0) -> None:
         super().__init__(message)
         self.level = self.default_level if level is None else level
+        self.code = code
 
 
 class ClientError(SessionError):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from gatepost.auth.client import (
 from gatepost.auth.message import Accepted, Refused, Request, layout
 from gatepost.errors import AuthError
 from gatepost.log import Level
+from gatepost.net.room import Room
 
 from .service import ACCEPTED, CLOSED, FIELDS, KEPT, REQUEST, Peer, Service, answering, run, serving
 
@@ -42,7 +44,7 @@ class Clock:
 @contextlib.asynccontextmanager
 async def client(service: Service | Address, *, timeout: float = 20.0) -> AsyncIterator[HttpAuth]:
     address = service if isinstance(service, Address) else service.address
-    found = HttpAuth(address, FRAME, timeout=timeout, needs_password=True)
+    found = HttpAuth(address, FRAME, timeout=timeout, needs_password=True, room=Room())
     yield found
     found.close()
 
@@ -376,6 +378,44 @@ def test_free_connections_are_bounded() -> None:
             auth.close()
             assert len(auth._pool) == 0
             await service.all_closed()
+
+    run(story())
+
+
+def test_a_connection_has_a_place_until_it_is_closed() -> None:
+    async def story() -> None:
+        room = Room(2)
+        async with serving(answering(KEPT)) as service:
+            auth = HttpAuth(service.address, FRAME, timeout=20.0, needs_password=True, room=room)
+            assert await auth.ask(REQUEST) == ACCEPTED
+            assert room.held == 1
+            assert await auth.ask(REQUEST) == ACCEPTED
+            assert room.held == 1
+            auth.close()
+            assert room.held == 0
+        error = await failure(HttpAuth(unix("/nowhere"), FRAME, timeout=20.0, needs_password=True, room=room))
+        assert error.code == errno.ENOENT
+        assert room.held == 0
+
+    run(story())
+
+
+def test_without_room_a_free_connection_is_given_up_and_then_nothing_is_asked() -> None:
+    async def story() -> None:
+        room = Room(1)
+        async with serving(answering(KEPT)) as one, serving(answering(KEPT)) as other:
+            first = HttpAuth(one.address, FRAME, timeout=20.0, needs_password=True, room=room)
+            second = HttpAuth(other.address, FRAME, timeout=20.0, needs_password=True, room=room)
+            assert await first.ask(REQUEST) == ACCEPTED
+            assert await second.ask(REQUEST) == ACCEPTED
+            assert room.held == 1
+            await one.all_closed()
+            room.limit = 0
+            error = await failure(first)
+            assert str(error) == "0 worker_connections are not enough"
+            assert error.level is Level.ALERT
+            assert one.accepted == 1
+            second.close()
 
     run(story())
 

@@ -9,6 +9,7 @@ import pytest
 from gatepost.auth.connection import Connection, StaleError
 from gatepost.auth.response import MAX_HEAD_BYTES
 from gatepost.errors import AuthError
+from gatepost.net.room import Place, Room
 
 from .service import CLOSED, FIELDS, KEPT, Peer, Script, Service, answering, run, serving
 
@@ -35,7 +36,9 @@ async def connected(script: Script) -> AsyncIterator[tuple[Connection, Owner, Se
     owner = Owner()
     async with serving(script) as service:
         address = service.address
-        made = await loop.create_connection(lambda: Connection(loop, owner, "A"), address.host, address.port)
+        made = await loop.create_connection(
+            lambda: Connection(loop, owner, "A", Place(Room())), address.host, address.port
+        )
         yield made[1], owner, service
         made[1].close()
 

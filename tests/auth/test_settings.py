@@ -13,6 +13,7 @@ from gatepost.auth.message import Accepted
 from gatepost.auth.settings import AuthSettings, backend_decides
 from gatepost.config.build import Server, defaults
 from gatepost.config.settings import ListenSettings
+from gatepost.net.room import Room
 from gatepost.protocol import protocol_of
 from gatepost.protocol.imap.settings import ImapSettings
 from gatepost.protocol.pop3.settings import Pop3Settings
@@ -117,7 +118,7 @@ def test_one_of_the_two_is_needed(tmp_path: Path) -> None:
 def test_the_nearer_one_is_in_effect(tmp_path: Path, outer: str, inner: str, by_backend: bool) -> None:
     found = server(tmp_path, outer, inner)
     assert backend_decides(found[AuthSettings], found) is by_backend
-    assert authenticator(found, protocol_of(found)).backend_decides is by_backend
+    assert authenticator(found, protocol_of(found), Room()).backend_decides is by_backend
 
 
 @pytest.mark.parametrize(("outer", "inner", "line"), [(HTTP + "\n" + PASS, "", 1), ("", HTTP + "\n" + PASS, 2)])
@@ -162,7 +163,7 @@ def test_mechanisms_that_reveal_the_password_are_fine(tmp_path: Path) -> None:
 )
 def test_the_backend_is_at_the_port_of_the_protocol_by_default(tmp_path: Path, text: str, address: Address) -> None:
     found = server(tmp_path, "", f"proxy_pass {text};")
-    backend = authenticator(found, protocol_of(found))
+    backend = authenticator(found, protocol_of(found), Room())
     assert isinstance(backend, FixedBackend)
     accepted = run(backend.ask(REQUEST))
     assert isinstance(accepted, Accepted)
@@ -181,7 +182,7 @@ def test_the_service_is_asked_as_configured(tmp_path: Path) -> None:
         async with serving(script) as service:
             text = f"auth_http http://{service.address}/a?b; auth_http_header X-Key hush;"
             found = server(tmp_path, "", text)
-            auth = authenticator(found, protocol_of(found))
+            auth = authenticator(found, protocol_of(found), Room())
             assert isinstance(auth, HttpAuth)
             assert await auth.ask(REQUEST) == ACCEPTED
             auth.close()

@@ -13,6 +13,7 @@ from gatepost.net.host_names import packed
 from gatepost.net.inquiry import (
     AAAA,
     FORMAT_ERROR,
+    NO_ROOM,
     NOT_FOUND,
     PTR,
     SERVER_FAILURE,
@@ -23,6 +24,7 @@ from gatepost.net.inquiry import (
     Failure,
     Inquiry,
 )
+from gatepost.net.room import Room
 from tests import dns_server
 from tests.dns_server import (
     CNAME,
@@ -65,7 +67,7 @@ async def inquire(
 ) -> list[Answer | Failure]:
     places = [server if isinstance(server, str) else server.place for server in servers]
     addresses = [from_literal(host, int(port)) for host, _, port in (place.rpartition(":") for place in places)]
-    return await Inquiry(loop, addresses, NAME, kinds, first).run(limit)
+    return await Inquiry(loop, addresses, NAME, kinds, first, Room()).run(limit)
 
 
 def good(question: Question) -> bytes:
@@ -354,7 +356,7 @@ async def test_attempts_that_listen_are_bounded(
 ) -> None:
     monkeypatch.setattr(inquiry, "REPEAT_SECONDS", 0.01)
     with DnsServer(silent) as server:
-        question = Inquiry(loop, [from_literal("127.0.0.1", server.port)], NAME, (PTR,), 0)
+        question = Inquiry(loop, [from_literal("127.0.0.1", server.port)], NAME, (PTR,), 0, Room())
         waiting = loop.create_task(question.run(PLENTY))
         await until(lambda: len(server.questions) > 3 * inquiry.MAX_ATTEMPTS_OPEN)
         assert len(question._open) == inquiry.MAX_ATTEMPTS_OPEN
@@ -366,5 +368,18 @@ async def test_attempts_that_listen_are_bounded(
 async def test_what_cannot_be_asked_is_a_failure(loop: asyncio.AbstractEventLoop) -> None:
     with DnsServer(good) as server:
         place = from_literal("127.0.0.1", server.port)
-        assert await Inquiry(loop, [place], "a..b", (A, AAAA), 0).run(PLENTY) == [UNKNOWN, UNKNOWN]
+        assert await Inquiry(loop, [place], "a..b", (A, AAAA), 0, Room()).run(PLENTY) == [UNKNOWN, UNKNOWN]
         assert server.questions == []
+
+
+@story
+async def test_each_attempt_has_a_place_and_without_one_the_question_fails(loop: asyncio.AbstractEventLoop) -> None:
+    room = Room(1)
+    with DnsServer(good) as server:
+        place = from_literal("127.0.0.1", server.port)
+        assert await Inquiry(loop, [place], NAME, (PTR,), 0, room).run(PLENTY) == [FOUND]
+        assert room.held == 0
+        asked = len(server.questions)
+        room.limit = 0
+        assert await Inquiry(loop, [place], NAME, (A, AAAA), 0, room).run(PLENTY) == [NO_ROOM, NO_ROOM]
+        assert len(server.questions) == asked

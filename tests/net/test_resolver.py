@@ -16,6 +16,7 @@ from gatepost.log import SessionLog
 from gatepost.net import resolver as module
 from gatepost.net.name_servers import NameServers
 from gatepost.net.resolver import Resolver
+from gatepost.net.room import Room
 from tests import dns_server
 from tests.dns_server import (
     NO_SUCH_NAME,
@@ -56,7 +57,7 @@ def resolver(
 ) -> Resolver:
     place = from_literal(server.host, server.port)
     names = NameServers((place,), **options)  # type: ignore[arg-type]
-    return Resolver(loop, names, timeout)
+    return Resolver(loop, names, timeout, Room())
 
 
 async def host_of(resolver: Resolver, text: str) -> tuple[bytes, list[str]]:
@@ -355,7 +356,7 @@ async def test_clients_at_once_share_their_questions(loop: asyncio.AbstractEvent
 async def test_name_servers_take_turns(loop: asyncio.AbstractEventLoop) -> None:
     with DnsServer(zone(ttl=0)) as one, DnsServer(zone(ttl=0)) as other:
         places = tuple(from_literal(server.host, server.port) for server in (one, other))
-        found = Resolver(loop, NameServers(places), PLENTY)
+        found = Resolver(loop, NameServers(places), PLENTY, Room())
         for _ in range(3):
             assert await host_of(found, IPV4) == (b"mail.example", [])
         assert {len(one.asked), len(other.asked)} == {3, 6}  # the names of one, the addresses of the other

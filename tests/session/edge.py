@@ -157,11 +157,12 @@ class Edge:
         while self.host.count:
             self.host.on_ended.clear()
             await self.host.on_ended.wait()
-        assert self.host.descriptors == 0
+        assert self.host.sockets == 0
         assert self.accounts.watched == set()
 
     def close(self) -> None:
         self.endpoint.authenticator.close()
+        assert self.host.room.held == len(self._heritage.listeners)
         for listener in self._heritage.listeners:
             listener.remove()
         os.close(self._heritage.lifeline.read_fd)

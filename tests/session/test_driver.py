@@ -12,7 +12,7 @@ from gatepost.protocol.events import Authenticate, Close, Effect, Event, LoggedI
 from gatepost.sasl.mechanism import Credentials
 from tests.wire import Far, story, until
 
-from .edge import GREETING, INTERNAL_ERROR, PASSWORD, Backend, Edge, Service, edge
+from .edge import CLIENT, GREETING, INTERNAL_ERROR, PASSWORD, Backend, Edge, Service, edge
 
 Loop = asyncio.AbstractEventLoop
 LOGIN = b"a LOGIN joe " + PASSWORD + b"\r\n"
@@ -53,6 +53,69 @@ def mail(backend: Backend | None, how: str = "clear", more: str = "") -> str:
 hows = pytest.mark.parametrize("how", ["clear", "tls", "starttls"])
 
 
+# Room ---------------------------------------------------------------------------------------------
+
+
+@story
+async def test_every_connection_has_a_place_and_leaves_it(loop: Loop, tmp_path: Path) -> None:
+    backend = Backend()
+    service = Service(f"Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {backend.place.split(':')[1]}")
+    async with edge(loop, tmp_path, f"auth_http {service.place};") as at:
+        room = at.host.room
+        listener = room.held
+        client = await start(at, "clear")
+        assert room.held == listener + 1
+        service.held.clear()
+        await client.write(LOGIN)
+        while not service.asked:
+            await asyncio.sleep(0.001)
+        assert room.held == listener + 2  # the session, and the question
+        service.held.set()
+        upstream = await backend.accept()
+        assert room.held == listener + 3  # the session, the free connection to the service, the upstream
+        await backend.play(upstream)
+        assert await client.read_line() == b"a OK in\r\n"
+        while at.host.sessions:
+            await asyncio.sleep(0.001)
+        assert room.held == listener + 3
+        room.limit = room.held
+        assert not room.is_full()  # the free connection makes room
+        assert room.held == listener + 2
+        second = await start(at, "clear")
+        assert room.is_full()
+        for far in (client, upstream, second):
+            far.close()
+        await at.over()
+    await service.close()
+    backend.close()
+
+
+@pytest.mark.parametrize("places", [0, 1])
+@story
+async def test_a_login_without_room_is_answered(loop: Loop, tmp_path: Path, places: int) -> None:
+    backend = Backend()
+    service = Service(f"Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {backend.place.split(':')[1]}")
+    async with edge(loop, tmp_path, f"auth_http {service.place};") as at:
+        service.held.clear()
+        client = await start(at, "clear")
+        at.host.room.limit = limit = at.host.room.held + places
+        await client.write(LOGIN)
+        if places:  # enough to ask, but the connection for that is not yet free when the upstream needs one
+            while not service.asked:
+                await asyncio.sleep(0.001)
+            at.host.room.limit = limit = at.host.room.held - 1
+            service.held.set()
+        assert await client.read_line() == INTERNAL_ERROR
+        client.end()
+        state = "connecting to upstream" if places else "in http auth state"
+        complaint = f"{limit} worker_connections are not enough while {state}, client: {CLIENT.host}"
+        assert any(complaint in text for text in at.lines.texts)
+        client.close()
+        await at.over()
+    await service.close()
+    backend.close()
+
+
 # The whole way -----------------------------------------------------------------------------------
 
 
@@ -66,7 +129,7 @@ async def test_from_the_greeting_to_the_relay_and_its_end(loop: Loop, tmp_path: 
         await client.write(LOGIN)
         upstream = await backend.login()
         assert await client.read_line() == b"a OK in\r\n"
-        assert at.host.descriptors == 2
+        assert at.host.sockets == 2
         assert (at.host.accepted, at.host.logins) == (1, 1)
         data = b"x" * 3_000_000
         _, got = await asyncio.gather(upstream.write(data), client.read_exactly(len(data)))

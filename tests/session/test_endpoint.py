@@ -27,19 +27,19 @@ def relay(host: Host) -> tuple[Relay, Far, Far]:
 async def test_a_relay_is_one_client_with_two_sockets_until_it_ends(loop: Loop) -> None:
     wheel = Deadlines(loop)
     host = Host(loop, wheel, Shared(loop, wheel))
-    assert (host.count, host.descriptors) == (0, 0)
+    assert (host.count, host.sockets) == (0, 0)
     first, client, upstream = relay(host)
     _, other_client, other_upstream = relay(host)
-    assert (host.count, host.descriptors) == (2, 4)
+    assert (host.count, host.sockets) == (2, 4)
     for far in (client, upstream):
         far.socket.shutdown(socket.SHUT_WR)
     while first in host.relays:
         host.on_ended.clear()
         await host.on_ended.wait()
-    assert (host.count, host.descriptors) == (1, 2)
+    assert (host.count, host.sockets) == (1, 2)
     for far in (other_client, other_upstream, client, upstream):
         far.close()
     while host.count:
         host.on_ended.clear()
         await host.on_ended.wait()
-    assert host.descriptors == 0
+    assert host.sockets == 0

@@ -11,6 +11,7 @@ import pytest
 
 from gatepost.address import Address, unix
 from gatepost.log import Level, SessionLog, quoted
+from gatepost.net.room import Room
 from gatepost.protocol.events import Account, Declined, Effect, Event, Failed, LoggedIn, Send, StartTls
 from gatepost.protocol.imap.upstream import ImapUpstream
 from gatepost.protocol.machine import UpstreamMachine
@@ -68,7 +69,8 @@ class Attempt:
             )
         else:
             address = backend
-        self.login = UpstreamLogin(self.accounts.loop, address, header, machine, self.log)
+        self.room = Room()
+        self.login = UpstreamLogin(self.accounts.loop, address, header, machine, self.log, self.room)
         self.running = asyncio.ensure_future(self.login.run())
 
     async def failure(self) -> LoginFailedError:
@@ -81,6 +83,7 @@ class Attempt:
         self.login.close()
         self.login.close()
         assert self.accounts.watched == set()
+        assert self.room.held == 0
 
 
 @story
@@ -90,9 +93,11 @@ async def test_logs_in_and_hands_the_connection_over(loop: Loop) -> None:
     far = await backend.login(b"* 3 EXISTS\r\n")
     assert await attempt.running == b"a OK in\r\n"
     assert attempt.login.rest() == b"* 3 EXISTS\r\n"
+    assert attempt.room.held == 1
     sock, tls = attempt.login.release()
     assert tls is None
     attempt.login.close()
+    assert attempt.room.held == 0
     await far.write(b"more")
     assert await loop.sock_recv(sock, 10) == b"more"
     sock.close()
@@ -300,9 +305,26 @@ async def test_time_is_over(loop: Loop, stage: str) -> None:
 @story
 async def test_time_is_over_before_anything_began(loop: Loop) -> None:
     log = SessionLog(Lines().log(), 1, "192.0.2.1", "0.0.0.0:143")
-    login = UpstreamLogin(loop, unix("/nowhere"), b"", imap(), log)
+    login = UpstreamLogin(loop, unix("/nowhere"), b"", imap(), log, Room())
     login.fail(LoginTimedOutError())
     login.close()
+
+
+@story
+async def test_without_room_nothing_is_connected(loop: Loop) -> None:
+    backend = Backend()
+    log = SessionLog(Lines().log(), 1, "192.0.2.1", "0.0.0.0:143")
+    address = Address(socket.AF_INET, *backend.socket.getsockname())
+    room = Room(0)
+    login = UpstreamLogin(loop, address, b"", imap(), log, room)
+    with pytest.raises(LoginFailedError, match=r"^0 worker_connections are not enough$") as caught:
+        await login.run()
+    assert caught.value.level is Level.ALERT
+    login.close()
+    assert room.held == 0
+    with pytest.raises(BlockingIOError):
+        backend.socket.accept()
+    backend.close()
 
 
 @story

@@ -3,6 +3,8 @@
 import contextlib
 from pathlib import Path
 
+import pytest
+
 from tests.functional.gateway import Gateway
 from tests.functional.line_client import LineClient
 from tests.functional.scripted_backend import ScriptedBackend
@@ -29,11 +31,16 @@ def test_more_connections_than_allowed_are_closed_and_room_is_used_again(open_pa
         with LineClient.plain(gateway.port) as third:
             assert third.line() == GREETING  # one listener, two relays with two sockets each, one session: 6
             assert closed_at_once(gateway.port)
-            gateway.wait_for_log(r"\[alert\].* 6 worker_connections are not enough")
+            gateway.wait_for_log(r"\[alert\].* 6 worker_connections are not enough\n")
+            # It may stay, but there is no room for its connection to the backend.
+            third.send(b"a LOGIN u p\r\n")
+            assert third.line() == b"* BAD internal server error"
+            gateway.wait_for_log(
+                r"\[alert\].* 6 worker_connections are not enough while connecting to upstream, client:"
+            )
             second.close()
             gateway.wait_for_log("proxied session done")
-            with LineClient.plain(gateway.port) as fourth:
-                assert fourth.line() == GREETING
+            logged_in(gateway.port).close()
         first.send(b"still here\r\n")
         assert first.line() == b"still here"
         first.close()
@@ -52,6 +59,46 @@ def test_without_descriptors_it_pauses_and_recovers(open_path: Path) -> None:
         assert client.line() == b"others go on"
         for served in waiting:  # each makes room for the next
             assert served.line() == GREETING
+            served.close()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "greeting", "login", "words"),
+    [
+        ("imap", GREETING, b"a LOGIN u secret", b"* BAD internal server error"),
+        ("pop3", b"+OK POP3 ready", b"USER u\r\nPASS secret", b"-ERR internal server error"),
+        ("smtp", b"220", b"AUTH PLAIN AHUAc2VjcmV0", b"451 4.3.2 Internal server error"),
+    ],
+)
+@pytest.mark.parametrize("by_service", [False, True])
+def test_a_login_without_descriptors_is_answered_and_costs_nobody_else(
+    open_path: Path, protocol: str, greeting: bytes, login: bytes, words: bytes, by_service: bool
+) -> None:
+    mail = f"server {{{{ listen 127.0.0.1:{{0}}; protocol {protocol}; }}}}"
+    mail += "auth_http 127.0.0.1:{backend}/;" if by_service else "proxy_pass 127.0.0.1:{backend};"
+    with (
+        ScriptedBackend(echo) as backend,
+        Gateway(
+            open_path, mail.replace("{backend}", str(backend.port)), main="worker_rlimit_nofile 40;"
+        ) as gateway,
+        contextlib.ExitStack() as crowd,
+    ):
+        waiting = [crowd.enter_context(LineClient.plain(gateway.port)) for _ in range(40)]
+        gateway.wait_for_log(r"accept4\(\) failed \(24: Too many open files\)")
+        client = waiting.pop(0)
+        assert client.line().startswith(greeting)
+        if protocol == "smtp":
+            client.send(b"EHLO me\r\n")
+            client.upto(b"250 ")
+        client.send(login + b"\r\n")
+        if protocol == "pop3":
+            assert client.line() == b"+OK"
+        assert client.line() == words
+        failed = r"\[crit\].*(socket\(\)|connect\(\) to [\d.:]+) failed \(24: Too many open files\) while "
+        gateway.wait_for_log(failed + ("in http auth state" if by_service else "connecting to upstream"))
+        client.close()
+        for served in waiting:  # each makes room for the next
+            assert served.line().startswith(greeting)
             served.close()
 
 

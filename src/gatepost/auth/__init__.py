@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gatepost.config.build import Server
+from gatepost.net.room import Room
 from gatepost.protocol.machine import Protocol
 
 if typing.TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Authenticator(typing.Protocol):
         """Let go of what is kept open; attempts under way still end."""
 
 
-def authenticator(server: Server, protocol: Protocol) -> Authenticator:
-    """The one that the settings of ``server``, already checked, ask for."""
+def authenticator(server: Server, protocol: Protocol, room: Room) -> Authenticator:
+    """The one that the settings of ``server``, already checked, ask for. It takes its places in ``room``."""
     # Imported here, so that checking a configuration loads neither an event loop nor HTTP.
     from .backend import FixedBackend
     from .client import HttpAuth
@@ -61,4 +62,5 @@ def authenticator(server: Server, protocol: Protocol) -> Authenticator:
         ),
         timeout=settings.auth_http_timeout,
         needs_password=protocol.needs_password,
+        room=room,
     )

@@ -15,6 +15,7 @@ import socket
 from gatepost.address import Address
 from gatepost.errors import AuthError
 from gatepost.log import Level
+from gatepost.net.room import Room
 
 from . import Wait
 from .connection import Connection, StaleError
@@ -82,6 +83,13 @@ class Pool:
         if self._idle:
             self._sweep = self._loop.call_at(self._idle[0].idle_since + MAX_IDLE_SECONDS, self.sweep)
 
+    def spare(self) -> bool:
+        """Close the connection that has been free longest; False: none is free."""
+        if not self._idle:
+            return False
+        self._idle[0].close()
+        return True
+
     def close(self) -> None:
         """Close the free connections now and the others when they become free."""
         self._open = False
@@ -104,6 +112,7 @@ class HttpAuth:
         *,
         timeout: float,
         needs_password: bool,
+        room: Room,
     ) -> None:
         """``timeout`` is in seconds, for one question, from the attempt to connect to the answer's last header."""
         self._address = address
@@ -111,6 +120,7 @@ class HttpAuth:
         self._frame = frame
         self._timeout = timeout
         self._needs_password = needs_password
+        self._room = room
         self._pool: Pool | None = None
 
     async def ask(self, request: Request, wait: Wait = asyncio.sleep) -> Accepted | Refused:
@@ -143,6 +153,7 @@ class HttpAuth:
         pool = self._pool
         if pool is None:
             self._pool = pool = Pool(loop)
+            self._room.spares.append(pool.spare)
         connection = pool.take()
         if connection is not None:
             try:
@@ -154,15 +165,21 @@ class HttpAuth:
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, pool: Pool, deadline: float) -> Connection:
         address = self._address
+        place = self._room.take()
+        if place is None:
+            raise AuthError(self._room.complaint, level=Level.ALERT)
 
         def made() -> Connection:
-            return Connection(loop, pool, self._server)
+            return Connection(loop, pool, self._server, place)
 
+        found: Connection | None = None
         try:
             async with asyncio.timeout_at(deadline):
                 if address.family is socket.AF_UNIX:
-                    return (await loop.create_unix_connection(made, address.host))[1]
-                return (await loop.create_connection(made, address.host, address.port))[1]
+                    found = (await loop.create_unix_connection(made, address.host))[1]
+                else:
+                    found = (await loop.create_connection(made, address.host, address.port))[1]
+                return found
         except TimeoutError as error:
             code = errno.ETIMEDOUT
             raise AuthError(f"auth http server {self._server} timed out ({code}: {os.strerror(code)})") from error
@@ -170,5 +187,8 @@ class HttpAuth:
             code = error.errno or errno.EIO
             level = Level.ERROR if code in _USUAL else Level.CRIT
             raise AuthError(
-                f"connect() to {self._server} failed ({code}: {os.strerror(code)})", level=level
+                f"connect() to {self._server} failed ({code}: {os.strerror(code)})", level=level, code=code
             ) from error
+        finally:
+            if found is None:
+                place.leave()

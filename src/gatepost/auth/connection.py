@@ -11,6 +11,7 @@ import os
 import typing
 
 from gatepost.errors import AuthError
+from gatepost.net.room import Place
 
 from .response import MAX_HEAD_BYTES, Answer, Fate, Reader
 
@@ -32,7 +33,10 @@ class Owner(typing.Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Owns its transport. ``idle_since`` is the owner's, in seconds of the loop's clock."""
+    """Owns its transport. ``idle_since`` is the owner's, in seconds of the loop's clock.
+
+    ``place`` is left when the transport is closed.
+    """
 
     __slots__ = (
         "_early",
@@ -41,6 +45,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_lost",
         "_owner",
+        "_place",
         "_reader",
         "_rest_timer",
         "_served",
@@ -49,9 +54,10 @@ class Connection(asyncio.Protocol):
         "idle_since",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, server: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, server: str, place: Place) -> None:
         self._loop = loop
         self._owner = owner
+        self._place = place
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._reader: Reader | None = None
@@ -97,6 +103,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close at once. Idempotent."""
         self._stop_rest_timer()
+        self._place.leave()
         self._owner.lost(self)
         if self._transport is not None:
             self._transport.abort()
@@ -153,6 +160,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_rest_timer()
+        self._place.leave()
         self._owner.lost(self)
         reader = self._reader
         if reader is None:

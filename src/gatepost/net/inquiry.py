@@ -21,6 +21,7 @@ import pycares
 from gatepost.address import Address
 
 from .host_names import packed
+from .room import Place, Room
 
 REPEAT_SECONDS = 5.0  # as in nginx; a datagram that is not answered by then is lost
 MAX_ATTEMPTS_OPEN = 4  # earlier ones that still listen; each has a socket or two
@@ -58,6 +59,7 @@ SERVER_FAILURE = Failure(2, "Server failure")
 NOT_FOUND = Failure(3, "Host not found")
 TIMED_OUT = Failure(errno.ETIMEDOUT, "Operation timed out")
 UNKNOWN = Failure(0, "Unknown error")
+NO_ROOM = Failure(errno.ENOBUFS, "worker_connections are not enough")  # ours
 
 _FAILURES = {
     pycares.errno.ARES_EFORMERR: FORMAT_ERROR,
@@ -78,7 +80,18 @@ _NO_OUTCOME = frozenset(
 class Inquiry:
     """One name and one or several kinds of records. ``run`` it once."""
 
-    __slots__ = ("_attempts", "_done", "_kinds", "_loop", "_name", "_open", "_outcomes", "_servers", "_timer")
+    __slots__ = (
+        "_attempts",
+        "_done",
+        "_kinds",
+        "_loop",
+        "_name",
+        "_open",
+        "_outcomes",
+        "_room",
+        "_servers",
+        "_timer",
+    )
 
     def __init__(
         self,
@@ -87,6 +100,7 @@ class Inquiry:
         name: str,
         kinds: Sequence[int],
         first: int,
+        room: Room,
     ) -> None:
         """``first``: the position of the server to begin with; any number, counted round ``servers``."""
         self._loop = loop
@@ -94,6 +108,7 @@ class Inquiry:
         self._name = name
         self._kinds = kinds
         self._attempts = first
+        self._room = room
         self._outcomes: dict[int, Answer | Failure] = {}
         self._open: list[_Channel] = []
         self._done: asyncio.Future[None] = loop.create_future()
@@ -117,9 +132,16 @@ class Inquiry:
         self._timer = self._loop.call_later(REPEAT_SECONDS, self._attempt)
         if len(self._open) == MAX_ATTEMPTS_OPEN:
             self._open.pop(0).close()
+        place = self._room.take()
+        if place is None:
+            if not self._open:  # else the earlier ones still listen
+                for kind in self._kinds:
+                    self._outcomes.setdefault(kind, NO_ROOM)
+                self._expire()
+            return
         first = self._attempts % len(self._servers)
         self._attempts += 1
-        channel = _Channel(self._loop, self._servers[first:] + self._servers[:first])
+        channel = _Channel(self._loop, self._servers[first:] + self._servers[:first], place)
         self._open.append(channel)
         for kind in self._kinds:
             if kind not in self._outcomes:
@@ -172,10 +194,11 @@ def _bytes(name: str | bytes) -> bytes:
 class _Channel:
     """c-ares on our loop: it says which sockets to watch, we say when they are ready. Closed once."""
 
-    __slots__ = ("_channel", "_loop", "_reading", "_writing")
+    __slots__ = ("_channel", "_loop", "_place", "_reading", "_writing")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, servers: list[str]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, servers: list[str], place: Place) -> None:
         self._loop = loop
+        self._place = place
         self._reading: set[int] = set()
         self._writing: set[int] = set()
         self._channel: pycares.Channel | None = pycares.Channel(
@@ -217,6 +240,7 @@ class _Channel:
         channel = self._channel
         if channel is None:
             return
+        self._place.leave()
         channel.cancel()
         for fd in self._reading:
             self._loop.remove_reader(fd)

@@ -17,6 +17,7 @@ from .host_names import TEMPORARILY, UNAVAILABLE, is_host_name, packed, raw, rev
 from .inquiry import AAAA, NOT_FOUND, PTR, A, Answer, Failure, Inquiry
 from .lookups import Lookups
 from .name_servers import NameServers
+from .room import Room
 
 MAX_KEPT_SECONDS = 86400  # a day; what a name server says beyond is a mistake or meant to stay in our memory
 MAX_KEPT_ADDRESSES = 16  # of one name; a longer list is used and not kept, so that the cache stays small
@@ -37,12 +38,13 @@ class Resolver:
     ``timeout`` is in seconds, for each of the two look-ups of a client.
     """
 
-    __slots__ = ("_addresses", "_first", "_kinds", "_loop", "_names", "_servers", "_timeout")
+    __slots__ = ("_addresses", "_first", "_kinds", "_loop", "_names", "_room", "_servers", "_timeout")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, servers: NameServers, timeout: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, servers: NameServers, timeout: float, room: Room) -> None:
         self._loop = loop
         self._servers = servers
         self._timeout = timeout
+        self._room = room
         self._first = 0
         self._kinds = tuple(kind for kind, wanted in ((A, servers.ipv4), (AAAA, servers.ipv6)) if wanted)
         self._names: Lookups[bytes, bytes | Failure] = Lookups(loop, self._find_name)
@@ -94,7 +96,8 @@ class Resolver:
 
     async def _ask(self, name: str, kinds: tuple[int, ...]) -> list[Answer | Failure]:
         self._first += 1  # round robin
-        return await Inquiry(self._loop, self._servers.addresses, name, kinds, self._first).run(self._timeout)
+        question = Inquiry(self._loop, self._servers.addresses, name, kinds, self._first, self._room)
+        return await question.run(self._timeout)
 
     def _kept(self, ttl: int) -> float:
         return self._servers.valid_seconds or min(ttl, MAX_KEPT_SECONDS)

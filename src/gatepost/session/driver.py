@@ -19,7 +19,7 @@ from collections import deque
 
 from gatepost.address import Address
 from gatepost.auth.message import Accepted, Refused, Request
-from gatepost.errors import EVERYDAY, AuthError, TlsError
+from gatepost.errors import EVERYDAY, EXHAUSTED, AuthError, SessionError, TlsError
 from gatepost.log import Level, SessionLog, quoted
 from gatepost.net.deadlines import Deadline
 from gatepost.net.host_names import UNAVAILABLE
@@ -313,7 +313,7 @@ class Session:
         try:
             verdict = await endpoint.authenticator.ask(request, self._wait_out)
         except AuthError as error:
-            log.write(error.level, str(error))
+            self._failed(error)
             await self._finish(endpoint.protocol.last_words.internal_error)
             return None
         if isinstance(verdict, Refused):
@@ -338,7 +338,12 @@ class Session:
         log.upstream = verdict.shown
         log.action = "connecting to upstream"
         self._upstream = login = UpstreamLogin(
-            self._host.loop, verdict.address, self._proxy_header(), machine.upstream(verdict.account), log
+            self._host.loop,
+            verdict.address,
+            self._proxy_header(),
+            machine.upstream(verdict.account),
+            log,
+            self._host.room,
         )
         self._limit()
         words = endpoint.protocol.last_words.internal_error
@@ -357,7 +362,7 @@ class Session:
         except LoginTimedOutError:
             log.write(Level.INFO, f"upstream {_TIMED_OUT}")
         except LoginFailedError as error:
-            log.write(error.level, without_password(str(error), verdict.account))
+            self._failed(error, verdict.account)
         else:
             self._start_relay(reply, login, machine)
             return None
@@ -366,6 +371,13 @@ class Session:
             login.close()
         await self._finish(words)
         return None
+
+    def _failed(self, error: SessionError, account: Account | None = None) -> None:
+        """Log why a login has failed. What there are no descriptors for, the worker needs to know, too."""
+        text = str(error)
+        self._log.write(error.level, text if account is None else without_password(text, account))
+        if error.code in EXHAUSTED:
+            self._host.on_exhausted()
 
     async def _wait_out(self, seconds: float) -> None:
         """Let ``seconds`` pass that the service makes a client wait, up to a day. Raises ClientGoneError.

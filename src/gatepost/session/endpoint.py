@@ -1,6 +1,7 @@
 """What sessions share: the endpoint they were accepted on, and the worker that hosts them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from gatepost.net.deadlines import Deadlines
 from gatepost.net.proxy_protocol import Writer
 from gatepost.net.real_ip import Trusted
 from gatepost.net.relay import Relay, Shared
+from gatepost.net.room import Room
 from gatepost.protocol.machine import Protocol, Service
 from gatepost.tls.context import Context
 
@@ -39,13 +41,22 @@ class Endpoint:
     proxy_header: Writer | None  # of the one for the backend
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(slots=True, eq=False)
 class Host:
-    """The worker, as its sessions see it. A session is in ``sessions`` until its relay is in ``relays``."""
+    """The worker, as its sessions see it. A session is in ``sessions`` until its relay is in ``relays``.
+
+    ``on_exhausted`` is to be called when there was no descriptor for a session that needs one.
+    """
 
     loop: asyncio.AbstractEventLoop
     wheel: Deadlines
     shared: Shared
+    room: Room = field(default_factory=Room)
+    on_exhausted: Callable[[], None] = _nothing
     sessions: "set[Session]" = field(default_factory=set)
     relays: set[Relay] = field(default_factory=set)
     on_ended: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever a session or relay has ended
@@ -53,14 +64,17 @@ class Host:
     accepted: int = 0  # sessions
     logins: int = 0  # of them, those that came to a relay
 
+    def __post_init__(self) -> None:
+        self.room.counted = lambda: self.sockets
+
     @property
     def count(self) -> int:
         """Clients being served."""
         return len(self.sessions) + len(self.relays)
 
     @property
-    def descriptors(self) -> int:
-        """Sockets in use, as ``worker_connections`` counts them: a relay has two."""
+    def sockets(self) -> int:
+        """Those of sessions and relays. A relay has two; until then, its upstream's has a ``Place``."""
         return len(self.sessions) + 2 * len(self.relays)
 
     def relay_ended(self, relay: Relay) -> None:

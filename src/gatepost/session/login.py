@@ -9,6 +9,7 @@ import socket
 from gatepost.address import Address
 from gatepost.errors import EVERYDAY, UpstreamError
 from gatepost.log import Level, SessionLog, quoted
+from gatepost.net.room import Place, Room
 from gatepost.net.stream import Stream, StreamError, connect
 from gatepost.protocol.events import Account, Declined, Failed, LoggedIn, Send
 from gatepost.protocol.machine import UpstreamMachine
@@ -56,7 +57,7 @@ class UpstreamLogin:
     ``header`` is sent as soon as the connection stands, before the greeting is read; empty for none.
     """
 
-    __slots__ = ("_address", "_header", "_log", "_loop", "_machine", "_stream")
+    __slots__ = ("_address", "_header", "_log", "_loop", "_machine", "_place", "_room", "_stream")
 
     def __init__(
         self,
@@ -65,12 +66,15 @@ class UpstreamLogin:
         header: bytes,
         machine: UpstreamMachine,
         log: SessionLog,
+        room: Room,
     ) -> None:
         self._loop = loop
         self._address = address
         self._header = header
         self._machine = machine
         self._log = log
+        self._room = room
+        self._place: Place | None = None
         self._stream: Stream | None = None
 
     async def run(self) -> bytes:
@@ -78,6 +82,9 @@ class UpstreamLogin:
 
         Raises LoginFailedError, LoginTimedOutError and BackendDeclinedError.
         """
+        self._place = self._room.take()
+        if self._place is None:
+            raise LoginFailedError(self._room.complaint, level=Level.ALERT)
         try:
             self._stream = stream = connect(self._loop, self._address)
             if self._header:
@@ -91,7 +98,7 @@ class UpstreamLogin:
             elif error.call == "connect":
                 text = f"connect() to {self._log.upstream} failed ({error.code}: {os.strerror(error.code)})"
             level = Level.ERROR if error.code in _ORDINARY else Level.CRIT
-            raise LoginFailedError(text, level=level) from error
+            raise LoginFailedError(text, level=level, code=error.code) from error
 
     async def _talk(self, stream: Stream) -> bytes:
         machine = self._machine
@@ -124,12 +131,15 @@ class UpstreamLogin:
         return self._machine.rest()
 
     def release(self) -> tuple[socket.socket, Connection | None]:
-        """Hand the connection over; ``close`` then does nothing."""
+        """Hand the connection over; ``close`` leaves it alone then."""
         assert self._stream is not None
         stream, self._stream = self._stream, None
         return stream.release()
 
     def close(self) -> None:
+        """Idempotent. Also after ``release``: whoever has the connection now counts it."""
+        if self._place is not None:
+            self._place.leave()
         if self._stream is not None:
             self._stream.close()
             self._stream = None

@@ -2,25 +2,25 @@
 
 Theory of operation. The listening sockets are shared by all workers. A readable one makes a worker accept one
 connection per turn of its loop: a burst then spreads over the workers that are idle, and no turn ends with a
-call that finds nothing. Out of descriptors, nothing is accepted for a while: the clients wait in the queue.
+call that finds nothing. Out of descriptors, here or where a session needs one, nothing is accepted for a while: the
+clients wait in the queue.
 """
 
 import asyncio
-import errno
 import os
 import socket
 from collections.abc import Mapping, Sequence
 
 from gatepost.address import Address
+from gatepost.errors import EXHAUSTED
 from gatepost.log import Level, Log
 from gatepost.net.bind_plan import Route
 from gatepost.net.listener import Listener
+from gatepost.net.room import Place
 from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
 
 PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
-
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Accepting:
@@ -31,15 +31,13 @@ class Accepting:
         host: Host,
         listeners: Sequence[Listener],
         endpoints: Mapping[Route, Endpoint],
-        max_connections: int,
         log: Log,
     ) -> None:
         self._host = host
         self._loop: asyncio.AbstractEventLoop = host.loop
         self._listeners = listeners
         self._endpoints = endpoints
-        self._max_connections = max_connections
-        self._limit = max_connections - len(listeners)
+        self._places = [Place(host.room) for _ in listeners]
         self._log = log
         self._numbers = 0
         self._crowded_at = -1.0
@@ -58,8 +56,9 @@ class Accepting:
         """Never accept again, and close our ends of the listening sockets."""
         self._over = True
         self._unwatch()
-        for listener in self._listeners:
+        for listener, place in zip(self._listeners, self._places, strict=True):
             listener.close()
+            place.leave()
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -67,9 +66,11 @@ class Accepting:
             for listener in self._listeners:
                 self._loop.remove_reader(listener.socket.fileno())
 
-    def _pause(self) -> None:
-        self._unwatch()
-        self._loop.call_later(PAUSE_SECONDS, self.start)
+    def pause(self) -> None:
+        """Accept nothing for a while: a descriptor less for new clients is one more for those that are here."""
+        if self._watching:
+            self._unwatch()
+            self._loop.call_later(PAUSE_SECONDS, self.start)
 
     def _accept(self, listener: Listener) -> None:
         try:
@@ -77,11 +78,11 @@ class Accepting:
         except BlockingIOError:
             return  # another worker was faster
         except OSError as error:
-            if error.errno in _EXHAUSTED:
+            if error.errno in EXHAUSTED:
                 self._log.write(Level.CRIT, f"accept4() failed ({error.errno}: {os.strerror(error.errno)})")
-                self._pause()
+                self.pause()
             return  # anything else was this client's own: it went away in the queue
-        if self._host.descriptors >= self._limit:
+        if self._host.room.is_full():
             sock.close()
             self._crowded()
             return
@@ -101,7 +102,7 @@ class Accepting:
         now = self._host.wheel.now
         if now != self._crowded_at:
             self._crowded_at = now
-            self._log.write(Level.ALERT, f"{self._max_connections} worker_connections are not enough")
+            self._log.write(Level.ALERT, self._host.room.complaint)
 
 
 def _client_address(family: socket.AddressFamily, peer: object) -> Address:

@@ -19,6 +19,7 @@ from gatepost.net.bind_plan import Route
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.proxy_protocol import WRITERS
 from gatepost.net.relay import Shared
+from gatepost.net.room import Room
 from gatepost.net.settings import ResolverSettings
 from gatepost.protocol import protocol_of
 from gatepost.session.endpoint import Endpoint, Host
@@ -75,7 +76,8 @@ class Worker:
         self._heritage = heritage
         self._log = heritage.log
         wheel = Deadlines(loop)
-        self._host = Host(loop, wheel, Shared(loop, wheel))
+        limit = heritage.configuration[WorkerSettings].worker_connections
+        self._host = Host(loop, wheel, Shared(loop, wheel), Room(limit))
         self._reporter = Reporter(heritage.scoreboard.cells(place), heritage.generation, self._host)
         self._resolvers: dict[ResolverSettings, Resolver] = {}
         endpoints = {
@@ -83,8 +85,8 @@ class Worker:
             for listener in heritage.listeners
             for route in (listener.bind.fallback, *listener.bind.routes.values())
         }
-        limit = heritage.configuration[WorkerSettings].worker_connections
-        self._accepting = Accepting(self._host, heritage.listeners, endpoints, limit, heritage.log)
+        self._accepting = Accepting(self._host, heritage.listeners, endpoints, heritage.log)
+        self._host.on_exhausted = self._accepting.pause
         self._stop = asyncio.Event()
         self._graceful = False
 
@@ -129,7 +131,7 @@ class Worker:
             proxied=route.listen.proxy_protocol,
             protocol=protocol,
             service=protocol.serve(server),
-            authenticator=authenticator(server, protocol),
+            authenticator=authenticator(server, protocol, self._host.room),
             context=heritage.contexts[route.server],
             resolver=self._resolver(server),
             log=heritage.logs[route.server],
@@ -149,7 +151,9 @@ class Worker:
         from gatepost.net.resolver import Resolver
 
         if settings not in self._resolvers:
-            self._resolvers[settings] = Resolver(self._loop, settings.resolver, settings.resolver_timeout)
+            self._resolvers[settings] = Resolver(
+                self._loop, settings.resolver, settings.resolver_timeout, self._host.room
+            )
         return self._resolvers[settings]
 
     # Signals
