@@ -20,6 +20,13 @@ SUBJECT = x509.Name(
 )
 SUBJECT_TEXT = b"CN=cl1,O=Test\\, Org,ST=Z\\C3\\BCrich,C=CH"
 
+TALKATIVE = x509.Name(
+    [
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "x\r\nAuth-SSL-Subject: CN=admin"),
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "CN=admin,O=others"),
+    ]
+)
+
 _PEM = serialization.Encoding.PEM
 _DAY = datetime.timedelta(days=1)
 
@@ -40,6 +47,8 @@ class ClientPki:
     self_signed: str
     expired: str
     revoked: str
+    nameless: str  # no subject at all
+    talkative: str  # names that are headers and TLVs of others
 
 
 @dataclass(frozen=True)
@@ -120,4 +129,6 @@ def make(directory: Path) -> ClientPki:
         self_signed=client("self_signed.pem", _issue(SUBJECT, None)),
         expired=client("expired.pem", _issue(SUBJECT, root, ends_in_days=-1)),
         revoked=client("revoked.pem", revoked),
+        nameless=client("nameless.pem", _issue(x509.Name([]), root)),
+        talkative=client("talkative.pem", _issue(TALKATIVE, root)),
     )
