@@ -90,6 +90,21 @@ def test_connections(tmp_path: Path, listens: str, limit: int, enough: bool) -> 
         check.enough_connections(found)
 
 
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "pid a;", "http { }"])
+def test_a_file_that_is_empty_is_a_mistake(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "gatepost.conf"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match='no "events" section in configuration'):
+        check.is_whole(load(Installation(str(path), f"{tmp_path}/")))
+
+
+@pytest.mark.parametrize("text", ["events { }", "mail { }", "events { } http { }"])
+def test_a_file_may_serve_nothing_if_it_says_so(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "gatepost.conf"
+    path.write_text(text)
+    check.is_whole(load(Installation(str(path), f"{tmp_path}/")))
+
+
 def test_certificates_are_loaded_only_where_they_are_needed(tmp_path: Path) -> None:
     files = "ssl_certificate no.pem; ssl_certificate_key no.key;"
     heard: list[str] = []

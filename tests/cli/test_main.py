@@ -65,7 +65,7 @@ def test_a_test_without_a_configuration_is_a_mistake(tmp_path: Path, capfd: pyte
 
 
 def test_relative_names_start_at_the_prefix(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.conf").write_text("pid pid;")
+    (tmp_path / "a.conf").write_text("events {} pid pid;")
     assert main(["-p", str(tmp_path), "-e", "log", "-tc", "a.conf"]) == 0
     assert f"{tmp_path}/a.conf syntax is ok" in capfd.readouterr().err
     assert (tmp_path / "log").exists()
@@ -81,7 +81,7 @@ def test_a_name_that_exists_elsewhere_is_a_hint(tmp_path: Path) -> None:
 
 
 def test_information_and_a_test_together(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "gatepost.conf").write_text("pid pid;")
+    (tmp_path / "gatepost.conf").write_text("events {} pid pid;")
     assert main(["-vt", "-e", "stderr", "-p", str(tmp_path)]) == 0
     assert len(capfd.readouterr().err.splitlines()) == 3
 
@@ -94,7 +94,7 @@ def test_the_module_is_the_command() -> None:
 
 
 def test_a_reader_of_the_dump_may_go_away(tmp_path: Path) -> None:
-    (tmp_path / "gatepost.conf").write_text("pid pid;\n" + "#" * 2**20)
+    (tmp_path / "gatepost.conf").write_text("events {} pid pid;\n" + "#" * 2**20)
     arguments = [sys.executable, "-m", "gatepost", "-qT", "-e", "stderr", "-p", str(tmp_path)]
     read_end, write_end = os.pipe()
     os.close(read_end)

@@ -21,7 +21,7 @@ def _use(options: Options, path: Path, log: str = "stderr") -> int:
 
 
 def test_a_good_configuration(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "pid pid;")
+    path = _write(tmp_path, "events {} pid pid;")
     assert _use(Options(test=True), path) == 0
     captured = capfd.readouterr()
     assert captured.out == ""
@@ -32,17 +32,17 @@ def test_a_good_configuration(tmp_path: Path, capfd: pytest.CaptureFixture[str])
 
 
 def test_quietly(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "pid pid; pcre_jit on;")
+    path = _write(tmp_path, "events {} pid pid; pcre_jit on;")
     assert _use(Options(test=True, quiet=True), path) == 0
     warning = 'the "pcre_jit" directive is ignored: no regular expressions are matched'
     assert capfd.readouterr().err == f"gatepost: [warn] {warning} in {path}:1\n"
 
 
 def test_a_dump(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "pid pid;")
+    path = _write(tmp_path, "events {} pid pid;")
     assert _use(Options(dump=True, quiet=True), path) == 0
     captured = capfd.readouterr()
-    assert captured.out == f"# configuration file {path}:\npid pid;\n"
+    assert captured.out == f"# configuration file {path}:\nevents {{}} pid pid;\n"
     assert captured.err == ""
 
 
@@ -101,7 +101,7 @@ def test_a_bad_configuration(tmp_path: Path, capfd: pytest.CaptureFixture[str], 
 
 
 def test_what_fails_after_the_syntax(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "pid pid; error_log no/log;")
+    path = _write(tmp_path, "events {} pid pid; error_log no/log;")
     assert _use(Options(test=True), path) == 1
     assert capfd.readouterr().err == (
         f"gatepost: the configuration file {path} syntax is ok\n"
@@ -111,7 +111,7 @@ def test_what_fails_after_the_syntax(tmp_path: Path, capfd: pytest.CaptureFixtur
 
 
 def test_a_first_log_that_cannot_be_opened_is_an_alert(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "pid pid; error_log stderr;")
+    path = _write(tmp_path, "events {} pid pid; error_log stderr;")
     assert _use(Options(test=True, quiet=True), path, f"{tmp_path}/no/log") == 0
     assert capfd.readouterr().err == (
         "gatepost: [alert] could not open error log file: "
@@ -120,7 +120,7 @@ def test_a_first_log_that_cannot_be_opened_is_an_alert(tmp_path: Path, capfd: py
 
 
 def test_directives_of_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "")
+    path = _write(tmp_path, "events {}")
     assert _use(Options(test=True, directives="pid pid"), path) == 1
     assert 'unexpected end of parameter, expecting ";" in command line' in capfd.readouterr().err
     assert _use(Options(test=True, directives="pid pid;"), path) == 0
@@ -135,7 +135,7 @@ def test_a_signal_needs_a_good_configuration(tmp_path: Path, capfd: pytest.Captu
 
 
 def test_a_test_signals_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path, "pid pid;")
+    path = _write(tmp_path, "events {} pid pid;")
     (tmp_path / "pid").write_text("0")  # would be refused
     assert _use(Options(test=True, signal="stop"), path) == 0
     assert capfd.readouterr().err.endswith("test is successful\n")

@@ -91,6 +91,7 @@ class Gateway:
         self.directory = directory
         self.ports: Sequence[int] = [claim_port() for _ in range(ports)]
         self.port = self.ports[0]
+        self.count = workers
         self.successors: set[int] = set()  # masters that ours has started in an upgrade (upgrading.py)
         write_configuration(
             directory, mail.format(*self.ports), main=main, workers=workers, connections=connections

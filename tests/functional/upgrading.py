@@ -33,13 +33,12 @@ def upgraded(gateway: Gateway, master: int = 0) -> Iterator[int]:
     when its workers are there. It is ended at the end of the block.
     """
     master = master or gateway.process.pid
-    count = len(children(master))
     os.kill(master, signal.SIGUSR2)
     wait_until(lambda: pid_in(pid_file(gateway)) not in (0, master), "the pid file of a new master")
     successor = pid_in(pid_file(gateway))
     gateway.successors.add(successor)
     try:
-        wait_until(lambda: len(children(successor)) == count, "its workers")
+        wait_until(lambda: len(children(successor)) == gateway.count, "its workers")
         yield successor
     finally:
         end(gateway, successor)

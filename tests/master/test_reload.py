@@ -63,6 +63,17 @@ def test_a_mistake_changes_nothing_and_is_said_with_its_line(open_path: Path) ->
             assert client.line() == GREETING
 
 
+def test_a_file_that_a_full_disk_has_emptied_changes_nothing(open_path: Path) -> None:
+    with Gateway(open_path, PLAIN) as gateway:
+        (open_path / "gatepost.conf").write_text("")
+        gateway.process.signal(signal.SIGHUP)
+        gateway.wait_for_log(
+            r'\[emerg\].*no "events" section in configuration; the old configuration stays in force'
+        )
+        with LineClient.plain(gateway.port) as client:
+            assert client.line() == GREETING
+
+
 def test_an_address_that_cannot_be_bound_changes_nothing(open_path: Path) -> None:
     with (
         Gateway(open_path, PLAIN) as gateway,

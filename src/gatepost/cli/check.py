@@ -33,6 +33,15 @@ def load_certificates(configuration: Configuration, warn: Callable[[str], None])
         tls_contexts(configuration, warn)
 
 
+def is_whole(configuration: Configuration) -> None:
+    """Raises ConfigError for a file without ``events`` and ``mail``, such as one that a full disk has emptied.
+
+    nginx wants ``events`` in any case. At a reload, serving nothing is not what anybody means.
+    """
+    if not configuration.blocks & {"events", "mail"}:
+        raise ConfigError('no "events" section in configuration')
+
+
 def enough_connections(configuration: Configuration) -> None:
     """Raises ConfigError unless a worker can hold its listening sockets and one connection."""
     limit, sockets = configuration[WorkerSettings].worker_connections, len(plan(configuration.servers))

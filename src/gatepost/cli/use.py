@@ -56,6 +56,7 @@ def _fail(error: ConfigError, options: Options, installation: Installation, repo
 
 def _test(configuration: Configuration, options: Options, installation: Installation, report: Reporter) -> int:
     """Raises ConfigError."""
+    check.is_whole(configuration)
     check.load_certificates(configuration, lambda text: report(Level.WARN, text))
     if not options.quiet:
         say(f"{PROGRAM}: the configuration file {installation.path} syntax is ok")
@@ -76,9 +77,11 @@ def _serve(
 
     def reloaded() -> Configuration:
         fresh = load(installation, directives=options.directives)
+        check.is_whole(fresh)
         check.enough_connections(fresh)
         return fresh
 
+    check.is_whole(configuration)
     check.enough_connections(configuration)
     if all(sink.target is not None for sink in configuration[MasterSettings].error_log):
         # The daemon puts them in its log; the operator at the terminal hears them too, but not twice.

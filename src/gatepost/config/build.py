@@ -78,10 +78,10 @@ class Configuration(Settled):
     """A whole configuration; ``where`` is the main file.
 
     ``files`` holds path and text of every file read, ``warnings`` what the operator should hear, each with its
-    place.
+    place. ``blocks`` are the names of the blocks at the top level.
     """
 
-    __slots__ = ("files", "servers", "warnings")
+    __slots__ = ("blocks", "files", "servers", "warnings")
 
     def __init__(
         self,
@@ -91,8 +91,10 @@ class Configuration(Settled):
         servers: Iterable[Server],
         files: Iterable[tuple[str, str]] = (),
         warnings: Iterable[str] = (),
+        blocks: Iterable[str] = (),
     ) -> None:
         super().__init__(where, objects, places)
+        self.blocks = frozenset(blocks)
         self.servers = tuple(servers)
         self.files = tuple(files)
         self.warnings = tuple(warnings)
@@ -211,6 +213,7 @@ class _Builder:
             self.servers,
             self.parser.files.items(),
             self.warnings,
+            self.seen,
         )
 
     def warn(self, message: str, where: Where) -> None:
