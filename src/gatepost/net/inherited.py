@@ -5,7 +5,6 @@ bound to is asked of the kernel. A ``listen`` with that address then uses the so
 in its queue, instead of making one.
 """
 
-import contextlib
 import os
 import socket
 import stat
@@ -61,21 +60,21 @@ def _number(word: str) -> int | None:
 
 
 def adopt(passed: Iterable[Passed], warn: Callable[[str], None]) -> tuple[Bound, ...]:
-    """The listening sockets among ``passed``, ready for use. What is none is reported and closed."""
+    """The listening sockets among ``passed``, ready for use.
+
+    What is none is reported and left alone: if somebody has told us nonsense, it may be a file of our own.
+    """
     adopted: list[Bound] = []
     for one in dict.fromkeys(passed):
         try:
             adopted.append(_adopt(one))
         except OSError as error:
             warn(f'descriptor {one.fd} ("{one.name}") was passed, but is no listening socket: {error.strerror}')
-            if one.fd >= FIRST_FD:
-                with contextlib.suppress(OSError):
-                    os.close(one.fd)
     return tuple(adopted)
 
 
 def _adopt(passed: Passed) -> Bound:
-    """Raises OSError. The descriptor is then still open, if it was."""
+    """Raises OSError."""
     if passed.fd < FIRST_FD:
         raise OSError(0, "it is a standard stream")
     if not stat.S_ISSOCK(os.fstat(passed.fd).st_mode):
