@@ -137,7 +137,7 @@ def _full(scene: Scene, peers: Sequence[Peer], chosen: argparse.Namespace) -> No
     if chosen.write:
         now = datetime.datetime.now(datetime.UTC).date().isoformat()
         (ROOT / "docs" / "performance.md").write_text(report.page(results, scene.cpus, now, commit()))
-        picture = draw(results, f"{now}, {commit()}; medians of up to {results.rounds} interleaved rounds")
+        picture = draw(results, f"{now}, {commit()}; medians of interleaved rounds: {results.rounds}")
         (ROOT / "docs" / "performance.svg").write_text(picture)
 
 

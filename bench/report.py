@@ -91,7 +91,7 @@ def how(results: Results, cpus: Cpus) -> str:
         else "Server, load and backends share the only CPU."
     )
     return f"""\
-{results.rounds} rounds, some rows and servers in the first three only. In each, every server takes its turn row by
+Rounds: {results.rounds}; some rows and servers have no more than three. In each, every server takes its turn row by
 row, and the order turns. Figures are medians (smallest to largest); ratios are medians of each round's own.
 CPU is what the kernel charged to all processes of the server, user and system, those that have ended included; load
 and backends run in processes of their own and are not in it.
