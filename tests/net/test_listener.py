@@ -233,11 +233,91 @@ def test_when_another_fails_what_is_there_stays_as_it_was() -> None:
         assert not there.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def test_of_two_sockets_with_one_address_the_first_is_used() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.socket(fileno=os.dup(first.fileno())) as second:
-        address = Address(socket.AF_INET, "127.0.0.1", first.getsockname()[1])
-        (listener,) = open_all((tcp(address.port),), pytest.fail, [Bound(address, first), Bound(address, second)])
-        assert listener.socket is first
+def clients(address: tuple[str, int], count: int) -> contextlib.ExitStack:
+    stack = contextlib.ExitStack()
+    for _ in range(count):
+        stack.enter_context(socket.create_connection(address))
+    return stack
+
+
+def waiting(listener: Listener) -> int:
+    """How many connections are in its queue; they are taken out."""
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            listener.socket.accept()[0].close()
+            count += 1
+    return count
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_lanes_share_what_comes_and_nobody_else_joins() -> None:
+    port = free_port()
+    lanes = open_all((tcp(port),), pytest.fail, lanes=4)
+    assert len(lanes) == 4
+    with clients(("127.0.0.1", port), 200):
+        counts = [waiting(lane) for lane in lanes]
+    assert sum(counts) == 200
+    assert min(counts) > 10  # 50 are to be expected; this few come by chance less often than once in 10**9 runs
+    message, _ = refusal(tcp(port))
+    assert "Address already in use" in message
+    for lane in lanes:
+        lane.remove()
+
+
+def test_lanes_stay_when_fewer_are_wanted_and_join_when_more_are() -> None:
+    port = free_port()
+    three = open_all((tcp(port),), pytest.fail, lanes=3)
+    with clients(("127.0.0.1", port), 60):
+        one = open_all((tcp(port),), pytest.fail, [lane.bound for lane in three], 1)
+        assert [lane.socket for lane in one] == [lane.socket for lane in three]
+        five = open_all((tcp(port),), pytest.fail, [lane.bound for lane in one], 5)
+        assert [lane.socket for lane in five[:3]] == [lane.socket for lane in three]
+        assert sum(map(waiting, five)) == 60
+    for lane in five:
+        lane.remove()
+
+
+def test_a_socket_that_is_lent_or_a_file_has_one_lane(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as lent:
+        place = Address(socket.AF_INET, "127.0.0.1", lent.getsockname()[1])
+        assert len(open_all((tcp(place.port),), pytest.fail, [Bound(place, lent, lent=True)], 4)) == 1
+    (listener,) = open_all((bind(unix(f"{tmp_path}/socket")),), pytest.fail, lanes=4)
+    listener.remove()
+
+
+def test_where_no_lane_can_join_workers_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module._open
+
+    def alone(bind: Bind, *, joins: bool = False) -> socket.socket:
+        if joins:
+            raise OSError(errno.EADDRINUSE, "")
+        return real(bind)
+
+    monkeypatch.setattr(module, "_open", alone)
+    notices: list[str] = []
+    (listener,) = open_all((tcp(),), notices.append, lanes=4)
+    assert notices == ["workers share the socket of 127.0.0.1:0 (98: Address already in use)"]
+    listener.remove()
+
+
+def test_when_another_fails_fresh_lanes_are_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        place = Address(socket.AF_INET, "127.0.0.1", server.getsockname()[1])
+        taken = other.getsockname()[1]
+        with pytest.raises(ConfigError):
+            open_all((tcp(place.port), tcp(taken)), lambda _text: None, [Bound(place, server)], 3)
+        with clients(("127.0.0.1", place.port), 30):
+            assert waiting(Listener(tcp(place.port), _unblocked(server))) == 30
+
+
+def _unblocked(sock: socket.socket) -> socket.socket:
+    sock.setblocking(False)
+    return sock
 
 
 def test_what_cannot_change_on_an_open_socket_is_said() -> None:

@@ -85,7 +85,8 @@ def _heritage(
     inherited = inheritance.sockets
     if inherited:
         notice(f"using inherited sockets: {' '.join(str(bound.address) for bound in inherited)}")
-    heritage = make(configuration, outputs, log, notice, runtime, inherited=inherited)
+    workers = None if configuration[MasterSettings].master_process else 1
+    heritage = make(configuration, outputs, log, notice, runtime, inherited=inherited, workers=workers)
     used = [listener.socket for listener in heritage.listeners]
     close_unused(inherited, used, lambda text: log.write(Level.WARN, text))
     return heritage
@@ -119,7 +120,7 @@ def _serve(master: "Master", notifier: Notifier, heritage: Heritage) -> int:
             return master.run()
         notifier.ready("one process serves")  # and nobody looks after it
         forget(os.environ)
-        return serve(heritage, heritage.scoreboard.claim())
+        return serve(heritage, 0, heritage.scoreboard.claim())
     finally:
         master.close_listeners()
         master.pid_file.remove()
@@ -169,17 +170,17 @@ class Master:
                 return None  # it has just ended by itself; SIGCHLD will tell
         elif isinstance(decision, Spawn):
             place = self._heritage.scoreboard.claim()
-            pid = spawn(lambda: self._work(place), self._log)
+            pid = spawn(lambda: self._work(decision.slot, place), self._log)
             self._places[pid] = place
             self._supervisor.spawned(decision.slot, pid, time.monotonic())
             self._log.write(Level.NOTICE, f"start worker process {pid}")
         return None
 
-    def _work(self, place: int) -> int:
+    def _work(self, slot: int, place: int) -> int:
         forget(os.environ)
         self._heritage.lifeline.keep_worker_end()
         self.pid_file.let_go()
-        return serve(self._heritage, place)
+        return serve(self._heritage, slot, place)
 
     def _rows(self) -> dict[int, Row]:
         """What the living workers say, by the process ids that we know them by."""

@@ -1,4 +1,11 @@
-"""Listening sockets: bound by the master, inherited by the workers."""
+"""Listening sockets: bound by the master, inherited by the workers.
+
+Theory of operation. Where there are several workers, each gets a socket of its own for a TCP address, a *lane*: the
+kernel then spreads the connections evenly, and wakes one worker for each (``docs/why/0009``). All lanes are the
+master's, so a queue outlives the worker that should have served it. A lane is never closed while its address stays:
+what waits in it would be reset. Nobody else joins: the first socket is bound alone, and so finds out, as ever,
+whether the address is in use.
+"""
 
 import contextlib
 import errno
@@ -59,24 +66,29 @@ class Listener:
 
 
 def open_all(
-    binds: tuple[Bind, ...], notice: Callable[[str], None], kept: Sequence[Bound] = ()
+    binds: tuple[Bind, ...], notice: Callable[[str], None], kept: Sequence[Bound] = (), lanes: int = 1
 ) -> tuple[Listener, ...]:
     """Open all sockets, or none: raises ConfigError when one cannot be bound. ``notice`` hears of second tries.
 
-    A socket of ``kept`` that has the right address is used as it is, with the connections that wait in its queue;
-    it gets the options that can change on an open socket. When something fails, ``kept`` is as it was.
+    The sockets of ``kept`` that have the right address are used as they are, with the connections that wait in
+    their queues; they get the options that can change on an open socket. When something fails, ``kept`` is as it
+    was. There are ``lanes`` listeners of a TCP address, or as many as can be; more, if more were kept.
     """
-    known: dict[Address, Bound] = {}
+    known: dict[Address, list[Bound]] = {}
     for bound in kept:
-        known.setdefault(bound.address, bound)
+        known.setdefault(bound.address, []).append(bound)
     opened: list[Listener] = []
     fresh: list[Listener] = []
     try:
         for bind in binds:
-            found = known.get(bind.address)
-            if found is None:
+            siblings = [Listener(bind, found.socket, found.lent) for found in known.get(bind.address, ())]
+            if not siblings:
                 fresh.append(Listener(bind, _open_patiently(bind, notice)))
-            opened.append(fresh[-1] if found is None else Listener(bind, found.socket, found.lent))
+                siblings.append(fresh[-1])
+            while len(siblings) < lanes and (lane := _lane(siblings, notice)):
+                fresh.append(lane)
+                siblings.append(lane)
+            opened += siblings
     except ConfigError:
         for listener in fresh:
             listener.remove()
@@ -85,6 +97,22 @@ def open_all(
         if listener not in fresh:
             _adjust(listener, notice)
     return tuple(opened)
+
+
+def _lane(siblings: Sequence[Listener], notice: Callable[[str], None]) -> Listener | None:
+    """One more listener beside ``siblings``; None where there cannot be one, and workers share what there is."""
+    bind = siblings[0].bind
+    if bind.address.family is socket.AF_UNIX or any(listener.lent for listener in siblings):
+        return None  # a lender would not know of it, and it could not be handed back
+    try:
+        for listener in siblings:
+            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return Listener(bind, _open(bind, joins=True))
+    except OSError as error:
+        notice(
+            f"workers share the socket of {bind.address} ({error.errno}: {os.strerror(error.errno or errno.EIO)})"
+        )
+        return None
 
 
 def _adjust(listener: Listener, notice: Callable[[str], None]) -> None:
@@ -118,8 +146,8 @@ def _open_patiently(bind: Bind, notice: Callable[[str], None]) -> socket.socket:
     raise AssertionError("the last try returns or raises")
 
 
-def _open(bind: Bind) -> socket.socket:
-    """One listening socket, non-blocking. Raises OSError."""
+def _open(bind: Bind, *, joins: bool = False) -> socket.socket:
+    """One listening socket, non-blocking, which ``joins`` others of ours. Raises OSError."""
     address, listen = bind.address, bind.listen
     sock = _socket(address.family, listen)
     try:
@@ -129,6 +157,8 @@ def _open(bind: Bind) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if address.family is socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(listen.ipv6only))
+            if joins:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(address.sockaddr)
         _set_options(sock, bind)
         sock.listen(listen.backlog)

@@ -1,13 +1,19 @@
 """Accepting clients: from a readable listening socket to a session that runs.
 
-Theory of operation. The listening sockets are shared by all workers. A readable one makes a worker accept one
-connection per turn of its loop: a burst then spreads over the workers that are idle, and no turn ends with a
-call that finds nothing. Out of descriptors, here or where a session needs one, nothing is accepted for a while: the
-clients wait in the queue.
+Theory of operation. A TCP address has a socket, a lane, for each worker, and the kernel spreads connections over
+them; a unix socket is shared by all workers. A readable one makes a worker accept one connection per turn of
+its loop: a burst on a shared socket then spreads over the workers that are idle, and no turn ends with a call that
+finds nothing. Out of descriptors, here or where a session needs one, nothing is accepted for a while: the clients
+wait in the queue.
+
+Nobody waits in the lane of a worker that hangs, or that is not there because it dies again and again. Once a
+second every worker looks at the lanes of the others, in one call, and serves those that were found waiting twice
+in a row.
 """
 
 import asyncio
 import os
+import select
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -20,16 +26,38 @@ from gatepost.net.room import Place
 from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
 
+LOOK_SECONDS = 1.0  # between looks at the lanes of others: a worker that is alive takes its clients in far less
+MAX_TAKEN = 256  # connections from the lane of another, per look: half the usual queue, in some milliseconds
 PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
 
 
+def own_lanes(listeners: Sequence[Listener], slot: int, workers: int) -> list[Listener]:
+    """Those of ``listeners`` that the worker in ``slot``, of so many, accepts on.
+
+    Each is somebody's, also where there are more lanes than workers; where there are fewer, workers share them.
+    """
+    lanes: dict[Address, list[Listener]] = {}
+    for listener in listeners:
+        lanes.setdefault(listener.bind.address, []).append(listener)
+    return [
+        lane
+        for siblings in lanes.values()
+        for number, lane in enumerate(siblings)
+        if number % workers == slot or slot % len(siblings) == number
+    ]
+
+
 class Accepting:
-    """The accepting side of a worker: on, pausing, or off for good. Owns the listeners of this process."""
+    """The accepting side of a worker: on, pausing, or off for good. Owns the listeners of this process.
+
+    ``own`` are those of ``listeners`` that this worker accepts on.
+    """
 
     def __init__(
         self,
         host: Host,
         listeners: Sequence[Listener],
+        own: Sequence[Listener],
         endpoints: Mapping[Route, Endpoint],
         log: Log,
     ) -> None:
@@ -37,7 +65,12 @@ class Accepting:
         self._loop: asyncio.AbstractEventLoop = host.loop
         self._listeners = listeners
         self._endpoints = endpoints
-        self._places = [Place(host.room) for _ in listeners]
+        self._own = own
+        self._places = [Place(host.room) for _ in own]
+        self._others = {each.socket.fileno(): each for each in listeners if each not in own}
+        self._lookout = select.epoll()
+        self._waiting: set[int] = set()  # lanes of others that had connections in their queues at the last look
+        self._next_look: asyncio.TimerHandle | None = None
         self._log = log
         self._numbers = 0
         self._crowded_at = -1.0
@@ -49,21 +82,29 @@ class Accepting:
         if self._over or self._watching:
             return
         self._watching = True
-        for listener in self._listeners:
+        for listener in self._own:
             self._loop.add_reader(listener.socket.fileno(), self._accept, listener)
+        if self._others and self._next_look is None:
+            for fd in self._others:
+                self._lookout.register(fd, select.EPOLLIN)
+            self._look()
 
     def stop(self) -> None:
         """Never accept again, and close our ends of the listening sockets."""
         self._over = True
         self._unwatch()
-        for listener, place in zip(self._listeners, self._places, strict=True):
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._lookout.close()
+        for listener in self._listeners:
             listener.close()
+        for place in self._places:
             place.leave()
 
     def _unwatch(self) -> None:
         if self._watching:
             self._watching = False
-            for listener in self._listeners:
+            for listener in self._own:
                 self._loop.remove_reader(listener.socket.fileno())
 
     def pause(self) -> None:
@@ -72,20 +113,31 @@ class Accepting:
             self._unwatch()
             self._loop.call_later(PAUSE_SECONDS, self.start)
 
-    def _accept(self, listener: Listener) -> None:
+    def _look(self) -> None:
+        """Serve those who wait for another worker for too long."""
+        self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)
+        waiting = {fd for fd, _ in self._lookout.poll(0)}
+        for fd in waiting & self._waiting:
+            for _ in range(MAX_TAKEN):
+                if not self._watching or not self._accept(self._others[fd]):
+                    break
+        self._waiting = waiting
+
+    def _accept(self, listener: Listener) -> bool:
+        """False: there was nobody."""
         try:
             sock, peer = listener.socket.accept()
         except BlockingIOError:
-            return  # another worker was faster
+            return False  # another worker was faster
         except OSError as error:
             if error.errno in EXHAUSTED:
                 self._log.write(Level.CRIT, f"accept4() failed ({error.errno}: {os.strerror(error.errno)})")
                 self.pause()
-            return  # anything else was this client's own: it went away in the queue
+            return True  # anything else was this client's own: it went away in the queue
         if self._host.room.is_full():
             sock.close()
             self._crowded()
-            return
+            return True
         sock.setblocking(False)
         bind = listener.bind
         route = bind.route(sock.getsockname()[0]) if bind.routes else bind.fallback
@@ -96,6 +148,7 @@ class Accepting:
             shown = "unix:" if address.family is socket.AF_UNIX else str(address)
             endpoint.log.write(Level.INFO, f"*{self._numbers} client {shown} connected to {endpoint.name}")
         Session(self._host, endpoint, sock, address, self._numbers).start()
+        return True
 
     def _crowded(self) -> None:
         """Say that ``worker_connections`` is too low, at most once a second."""

@@ -54,6 +54,7 @@ class Heritage:
     """
 
     configuration: Configuration
+    workers: int
     listeners: tuple[Listener, ...]
     contexts: tuple[Context | None, ...]
     outputs: Outputs
@@ -118,13 +119,14 @@ def make(
     runtime: RuntimeDirectory | None = None,
     previous: Heritage | None = None,
     inherited: Sequence[Bound] = (),
+    workers: int | None = None,
 ) -> Heritage:
     """Load certificates, open logs, bind listeners. Raises ConfigError; no socket is left open then.
 
     ``log`` is the main log; servers with an ``error_log`` of their own get their own. ``runtime`` is the caller's,
     made if there are zones; zones that were in it before keep what they hold. Without one, the next master removes
     what is made here. Sockets of ``previous``, and those that were ``inherited`` at start, are taken over where
-    their addresses are wanted.
+    their addresses are wanted. ``workers``: how many there will be, if not as many as configured.
     """
     zones = Zones()
     contexts = tls_contexts(configuration, notice, zones)
@@ -135,8 +137,11 @@ def make(
     user = configuration[WorkerSettings].user
     zones.prepare(runtime or RuntimeDirectory(), user.uid if user is not None else None)
     kept = [listener.bound for listener in previous.listeners] if previous else inherited
-    listeners = open_all(plan(configuration.servers), notice, kept)
+    workers = configuration[WorkerSettings].worker_processes if workers is None else workers
+    listeners = open_all(plan(configuration.servers), notice, kept, workers)
     lifeline = previous.lifeline if previous else Lifeline.make()
     scoreboard = previous.scoreboard if previous else Scoreboard()
     generation = previous.generation + 1 if previous else 0
-    return Heritage(configuration, listeners, contexts, outputs, log, logs, lifeline, zones, scoreboard, generation)
+    return Heritage(
+        configuration, workers, listeners, contexts, outputs, log, logs, lifeline, zones, scoreboard, generation
+    )

@@ -27,7 +27,7 @@ from gatepost.session.settings import SessionSettings
 from gatepost.tls.errors import report_stale_to
 from gatepost.tls.settings import TlsSettings
 
-from .accepting import Accepting
+from .accepting import Accepting, own_lanes
 from .drain import drain
 from .heritage import FATAL_STATUS, Heritage
 from .privileges import settle
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 TITLE = "gatepost-worker"  # at most 15 bytes: the kernel's limit for the name of a thread
 
 
-def serve(heritage: Heritage, place: int) -> int:
-    """Be the worker in row ``place`` of the scoreboard until told to stop; the exit status."""
+def serve(heritage: Heritage, slot: int, place: int) -> int:
+    """Be the worker in ``slot``, and in row ``place`` of the scoreboard, until told to stop; the exit status."""
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         # All code is loaded before root is given up: it may lie where the worker's user cannot read.
-        worker = Worker(loop, heritage, place)
+        worker = Worker(loop, heritage, slot, place)
         settle(heritage.configuration)
         heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
         report_stale_to(lambda text: heritage.log.write(Level.ALERT, text))
@@ -71,7 +71,7 @@ def _entitle() -> None:
 class Worker:
     """What a worker serves, what it is told, and how it stops."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage, place: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage, slot: int, place: int) -> None:
         self._loop = loop
         self._heritage = heritage
         self._log = heritage.log
@@ -85,7 +85,8 @@ class Worker:
             for listener in heritage.listeners
             for route in (listener.bind.fallback, *listener.bind.routes.values())
         }
-        self._accepting = Accepting(self._host, heritage.listeners, endpoints, heritage.log)
+        own = own_lanes(heritage.listeners, slot, heritage.workers)
+        self._accepting = Accepting(self._host, heritage.listeners, own, endpoints, heritage.log)
         self._host.on_exhausted = self._accepting.pause
         self._stop = asyncio.Event()
         self._graceful = False
