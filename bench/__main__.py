@@ -82,6 +82,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the main rows only, in under two minutes")
     parser.add_argument("--scale", action="store_true", help="instead: 10,000 idle clients on one worker")
     parser.add_argument("--write", action="store_true", help="write the tables and the picture into docs/")
+    parser.add_argument("--share", action="store_true", help="server, load and backends share all CPUs")
     parser.add_argument("--rounds", type=int, help="how often each server is measured, at most")
     parser.add_argument("--logins", type=int, help="how many logins make one figure")
     parser.add_argument("--clients", type=int, help="how many idle clients make one figure")
@@ -100,7 +101,8 @@ def main() -> None:
         chosen.clients or size.idle_clients,
         size.latency_logins,
     )
-    cpus = divide(os.sched_getaffinity(0))
+    available = os.sched_getaffinity(0)
+    cpus = Cpus(frozenset(available), frozenset(available)) if chosen.share else divide(available)
     descriptors = allow_descriptors(2 * CLIENTS + RESERVE)
     directory = Path(tempfile.mkdtemp(prefix="gatepost-bench-"))
     directory.chmod(0o755)

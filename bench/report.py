@@ -88,7 +88,7 @@ def how(results: Results, cpus: Cpus) -> str:
     pinned = (
         "The server has a CPU of its own (but for two workers), load and backends have the others."
         if cpus.server != cpus.load
-        else "Server, load and backends share the only CPU."
+        else "Server, load and backends share all CPUs."
     )
     return f"""\
 Rounds: {results.rounds}; some rows and servers have no more than three. In each, every server takes its turn row by
