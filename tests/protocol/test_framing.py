@@ -107,6 +107,18 @@ def test_rest_is_what_was_not_handed_out() -> None:
     assert framer.line() is not None
 
 
+def test_drop_throws_away_what_is_there() -> None:
+    framer = Framer(LIMIT)
+    framer.feed(b"ab")
+    assert framer.line() is None
+    assert framer.drop(5) == 2
+    framer.feed(b"c\ndef\nx\n")
+    assert framer.drop(3) == 3
+    assert framer.line() == b"ef\n"
+    assert framer.drop(0) == 0
+    assert framer.line() == b"x\n"
+
+
 def test_clear_forgets_the_search_too() -> None:
     framer = Framer(LIMIT)
     framer.feed(b"abc")

@@ -60,6 +60,13 @@ class Framer:
             raise TooLong
         return self._hand_out(size)
 
+    def drop(self, count: int) -> int:
+        """Throw up to ``count`` bytes away, which belong to no unit; how many were there."""
+        dropped = min(count, len(self._data))
+        del self._data[:dropped]
+        self._searched = 0
+        return dropped
+
     def done(self) -> None:
         """The unit is complete; the next piece begins another."""
         self._spent = 0

@@ -371,4 +371,4 @@ def test_any_bytes_in_any_cuts(stream: bytes, greeted: bool, cuts: list[int]) ->
             assert effect.reply.splitlines()[-1].upper().startswith(b"A OK")
             assert stream.endswith(effect.reply + rest)
         elif isinstance(effect, Declined):
-            assert effect.text in effect.reply
+            assert effect.text in effect.reply or not effect.reply

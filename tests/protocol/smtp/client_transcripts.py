@@ -148,10 +148,43 @@ COMMANDS = {
         C: NOOP
         S: 250 2.0.0 OK
     """,
+    "what a refused chunk holds is no command": r"""
+        C: BDAT 45
+        S: 500 5.5.1 Invalid command
+        C: Subject: x
+        C: AUTH PLAIN AHVzZXIAcGFzcw==
+        C: abcdNOOP
+        S: 250 2.0.0 OK
+        C: bdat 5 LAST
+        S: 500 5.5.1 Invalid command
+        C: QUIT\nQUIT
+        S: 221 2.0.0 Bye
+        >> Close()
+    """,
+    "a chunk of nothing, and chunks that are none": """
+        C: BDAT 0 LAST
+        S: 500 5.5.1 Invalid command
+        C: NOOP
+        S: 250 2.0.0 OK
+        C: BDAT
+        S: 500 5.5.1 Invalid command
+        C: BDAT 1x
+        S: 500 5.5.1 Invalid command
+        C: BDAT -1
+        S: 500 5.5.1 Invalid command
+        C: NOOP
+        S: 250 2.0.0 OK
+    """,
+    "a chunk without end": r"""
+        C: BDAT 99999999999999999999
+        S: 500 5.5.1 Invalid command
+        C: {5000*x}
+        C: QUIT
+    """,
     "what is unknown is counted and never obeyed": """
         C: DATA
         S: 500 5.5.1 Invalid command
-        C: BDAT 3 LAST
+        C: BURL imap://x LAST
         S: 500 5.5.1 Invalid command
         C: abcQUIT
         S: 500 5.5.1 Invalid command

@@ -52,6 +52,26 @@ def test_arguments_that_are_none(line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "size"),
+    [
+        (b"BDAT 5\r\n", 5),
+        (b"BDAT 0 LAST\n", 0),
+        (b"BDAT   0012 x y\r\n", 12),
+        (b"BDAT 99999999999999999999\r\n", 99999999999999999999),
+        (b"BDAT " + b"9" * 5000 + b"\r\n", 0),
+        (b"BDAT\r\n", 0),
+        (b"BDAT -1\r\n", 0),
+        (b"BDAT 1x\r\n", 0),
+        (b"BDAT 1\r2\r\n", 0),
+        (b"BDAT \xb2\r\n", 0),
+        (b"XDAT 5\r\n", 0),
+    ],
+)
+def test_chunk_bytes(line: bytes, size: int) -> None:
+    assert grammar.chunk_bytes(line) == size
+
+
+@pytest.mark.parametrize(
     ("line", "found"),
     [
         (b"\r\n", b""),

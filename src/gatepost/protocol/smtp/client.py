@@ -52,7 +52,7 @@ _NOBODY = Credentials(UNAUTHENTICATED, b"", b"", cleartext=False)
 class SmtpClient(BaseClient):
     """One client. See ``ClientMachine`` for the contract."""
 
-    __slots__ = ("_address", "_extended", "_greeted", "_helo", "_host", "_mail", "_recipient")
+    __slots__ = ("_address", "_chunk", "_extended", "_greeted", "_helo", "_host", "_mail", "_recipient")
 
     _rules: SmtpRules
     _mail: bytes | None  # the command as it came, without its end
@@ -63,6 +63,7 @@ class SmtpClient(BaseClient):
         self._address = address
         self._host: bytes | None = None  # until it has been looked up
         self._greeted = False
+        self._chunk = 0  # bytes that are still to come of a chunk that was refused
         self._forget_session()
 
     def start(self) -> list[Effect]:
@@ -109,12 +110,21 @@ class SmtpClient(BaseClient):
 
     # Reading -------------------------------------------------------------------------------------
 
+    def _step(self, effects: list[Effect]) -> bool:
+        if self._chunk:
+            self._chunk -= self._input.drop(self._chunk)
+            if self._chunk:
+                return False
+        return super()._step(effects)
+
     def _obey(self, line: bytes) -> list[Effect]:
         self._input.done()
         if self._dialogue is not None:
             return self._respond(grammar.response(line))
         handler = COMMANDS.get(grammar.verb(line))
         if handler is None:
+            # A client may send a chunk without waiting for leave. Its lines are somebody's letter, not commands.
+            self._chunk = grammar.chunk_bytes(line)
             raise InvalidCommand
         return handler(self, line, grammar.arguments(line))
 

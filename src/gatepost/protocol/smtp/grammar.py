@@ -16,6 +16,9 @@ MAX_ARGUMENTS = 11  # as nginx; of the commands before login only MAIL and RCPT 
 _WORD = re.compile(rb"([A-Za-z]+)(?=[ \r\n])")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _XTEXT = re.compile(rb"[\x00-\x20+=\x7f-\xff]")
+_CHUNK = re.compile(
+    rb"BDAT +([0-9]{1,20})(?: [^\r\n]*)?\r?\n", re.IGNORECASE
+)  # chunk-size of RFC 3030 has 20 digits
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"__")
 _EXCHANGE = re.compile(rb"(AUTH)(?: +([A-Z0-9-]{1,20}))?(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
 
@@ -42,6 +45,12 @@ def arguments(line: bytes) -> list[bytes]:
     if len(found) > MAX_ARGUMENTS:
         raise InvalidCommand
     return found
+
+
+def chunk_bytes(line: bytes) -> int:
+    """How many bytes come behind a BDAT command, whatever is answered (RFC 3030 section 2); 0 if it is none."""
+    match = _CHUNK.fullmatch(line)
+    return int(match[1]) if match else 0
 
 
 def response(line: bytes) -> bytes:

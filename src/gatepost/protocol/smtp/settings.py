@@ -41,7 +41,7 @@ class SmtpSettings:
         doc="""Lines of the answer to EHLO, as they are written here: what the servers behind have in common and
         a client may use once it has logged in (``"SIZE 10485760"``, ``PIPELINING``, ``8BITMIME``,
         ``CHUNKING``). ``AUTH`` and ``STARTTLS`` are added as they apply. Before the login, BDAT and the like
-        are refused.""",
+        are refused, and what a refused chunk holds is thrown away.""",
     )
     smtp_greeting_delay: float = directive(
         TIME,
