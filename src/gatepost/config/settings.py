@@ -27,7 +27,8 @@ class ListenSettings:
         of its addresses and is looked up once, at start, or ``unix:path``. A range of ports
         (``127.0.0.1:8143-8145``) stands for each of them. The first known port decides the protocol of the
         server where ``protocol`` does not: 110 and 995 POP3, 143 and 993 IMAP, 25, 465 and 587 SMTP. None of
-        them switches TLS on.
+        them switches TLS on. A socket that systemd, or a program before this one, passes on for the same
+        address is used.
 
         * ``ssl`` means TLS from the first byte.
         * ``proxy_protocol`` means that each connection begins with a PROXY header, of version 1 or 2. See
