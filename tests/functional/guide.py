@@ -72,6 +72,7 @@ class Edge(Gateway):
 
     def __init__(self, directory: Path, configuration: str, env: dict[str, str] | None = None) -> None:
         self.directory = directory
+        self.successors = set()
         self.at = {int(number): claim_port() for number in _LISTEN.findall(configuration)}
         self.ports = tuple(self.at.values())
         self.port = self.ports[0]
