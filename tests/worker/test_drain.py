@@ -10,7 +10,8 @@ from gatepost.log import Level, Outputs, SessionLog, Sink
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.relay import Relay, Shared
 from gatepost.session.endpoint import Host
-from gatepost.worker.drain import drain
+from gatepost.worker import drain as module
+from gatepost.worker.drain import CUTS_PER_SECOND, MAX_CUTTING_SECONDS, STEP_SECONDS, drain, lot
 
 LIMIT_SECONDS = 20
 
@@ -22,14 +23,19 @@ class Scene:
         loop = asyncio.get_running_loop()
         wheel = Deadlines(loop)
         self.host = Host(loop, wheel, Shared(loop, wheel))
-        self.client, ours = socket.socketpair()
-        self.upstream, theirs = socket.socketpair()
-        for sock in (self.client, ours, self.upstream, theirs):
+        self.log_path = log_path
+        self.client, self.upstream = self.add()
+
+    def add(self) -> tuple[socket.socket, socket.socket]:
+        client, ours = socket.socketpair()
+        upstream, theirs = socket.socketpair()
+        for sock in (client, ours, upstream, theirs):
             sock.setblocking(False)
-        log = SessionLog(Outputs().log([Sink(log_path, Level.INFO)]), 1, "192.0.2.1", "0.0.0.0:143")
+        log = SessionLog(Outputs().log([Sink(self.log_path, Level.INFO)]), 1, "192.0.2.1", "0.0.0.0:143")
         relay = Relay(self.host.shared, log, ours, None, theirs, 60.0, b"* BYE\r\n", self.host.relay_ended)
         self.host.relays.add(relay)
         relay.start(b"", b"")
+        return client, upstream
 
     def close(self) -> None:
         self.client.close()
@@ -80,5 +86,41 @@ def test_has_nothing_to_wait_for_in_an_idle_worker(log_path: str) -> None:
             scene.host.on_ended.clear()
             await asyncio.wait_for(scene.host.on_ended.wait(), LIMIT_SECONDS)
         await asyncio.wait_for(drain(scene.host, None), LIMIT_SECONDS)
+
+    uvloop.run(story())
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 500, 6000, 10_000, 100_000])
+def test_few_at_a_time_and_never_for_long(count: int) -> None:
+    size = lot(count)
+    assert size >= 1
+    assert (count / size) * STEP_SECONDS <= MAX_CUTTING_SECONDS
+    if count <= CUTS_PER_SECOND * MAX_CUTTING_SECONDS:
+        assert size <= CUTS_PER_SECOND * STEP_SECONDS
+
+
+def test_all_are_told_lot_by_lot(log_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "lot", lambda _count: 2)
+    monkeypatch.setattr(module, "STEP_SECONDS", 0.001)
+
+    async def story() -> None:
+        scene = Scene(log_path)
+        extra = [scene.add() for _ in range(6)]
+        slept: list[int] = []
+        sleep = asyncio.sleep
+
+        async def noting(seconds: float) -> None:
+            slept.append(scene.host.count)
+            await sleep(seconds)
+
+        monkeypatch.setattr(asyncio, "sleep", noting)
+        await asyncio.wait_for(drain(scene.host, 0.01), LIMIT_SECONDS)
+        assert slept == [5, 3, 1]
+        loop = asyncio.get_running_loop()
+        for client, upstream in extra:
+            assert await loop.sock_recv(client, 100) == b"* BYE\r\n"
+            client.close()
+            upstream.close()
+        scene.close()
 
     uvloop.run(story())

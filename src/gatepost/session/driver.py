@@ -11,6 +11,7 @@ wrong before ends this session only: the client hears its protocol's words for i
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -85,6 +86,8 @@ class Session:
         "_deadline",
         "_endpoint",
         "_host",
+        "_is_mute",
+        "_leaving",
         "_log",
         "_machine",
         "_proxied",
@@ -108,12 +111,20 @@ class Session:
         self._attempts = 0
         self._wake_at: float | None = None  # time of the loop at which the machine wants to be woken
         self._task: asyncio.Task[None] | None = None
+        self._is_mute = True  # nothing can be said to the client now: it expects TLS, or a header is missing
+        self._leaving = False
 
     def start(self) -> None:
         """Run in a task of its own; the host keeps the session alive meanwhile."""
         self._host.sessions.add(self)
         self._host.accepted += 1
         self._task = self._host.loop.create_task(self._run())
+
+    def shut_down(self) -> None:
+        """The worker has to go: tell the client so, whatever it is waiting for, and end."""
+        self._leaving = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self) -> None:
         """Serve the client until it has logged in or the session has ended."""
@@ -124,6 +135,11 @@ class Session:
             self._log.write(Level.INFO, f"client {_TIMED_OUT}")
         except ClientGoneError:
             self._stream.say_end()
+        except asyncio.CancelledError:
+            if not self._leaving:
+                raise
+            self._log.write(Level.INFO, "shutdown timeout")
+            await self._say_goodbye()
         except StreamError as error:
             self._log.write(Level.INFO if error.code in EVERYDAY else Level.CRIT, str(error))
         except (HeaderError, TlsError) as error:
@@ -137,6 +153,15 @@ class Session:
                 self._stream.close()
             host.sessions.discard(self)
             host.on_ended.set()
+
+    async def _say_goodbye(self) -> None:
+        """Tell the client that the worker has to go, if it can be told without waiting for it. Never raises."""
+        if self._is_mute or self._stream.fd < 0:
+            return
+        self._unlimit()
+        with contextlib.suppress(StreamError, TlsError):  # it is gone, or in the middle of taking something else
+            self._stream.try_write(self._endpoint.protocol.last_words.shutting_down)
+            await self._stream.finish()
 
     def _limit(self) -> None:
         """The time allowed begins anew. One that has passed, but that nobody has noticed yet, is over as well."""
@@ -170,6 +195,7 @@ class Session:
                 return
         self._log.action = GREETING
         self._machine = machine = endpoint.service.client(tls=endpoint.ssl, address=self._address)
+        self._is_mute = False
         self._limit()
         goes_on = await self._perform(machine.start())
         while goes_on:
@@ -252,8 +278,10 @@ class Session:
             elif isinstance(effect, StartTls):
                 self._log.action = "in starttls state"
                 self._log.starttls = True
+                self._is_mute = True
                 if not await self._handshake():
                     return False
+                self._is_mute = False
                 assert self._machine is not None
                 todo.extend(self._machine.tell(TlsReady()))
             elif isinstance(effect, ResolveClient):

@@ -90,7 +90,7 @@ class Accepting:
             self._look()
 
     def stop(self) -> None:
-        """Never accept again, and close our ends of the listening sockets."""
+        """Never accept again, and close our ends of the listening sockets. Idempotent."""
         self._over = True
         self._unwatch()
         if self._next_look is not None:

@@ -107,9 +107,9 @@ class Worker:
         self._accepting.start()
         self._reporter.begin()
         await self._stop.wait()
-        self._accepting.stop()
         self._reporter.drain()
         if self._graceful:
+            self._log.write(Level.NOTICE, "gracefully shutting down")
             limit = self._heritage.configuration[WorkerSettings].worker_shutdown_timeout
             # TERM while we drain ends the draining.
             self._stop.clear()
@@ -119,7 +119,7 @@ class Worker:
             stopping.cancel()
             draining.cancel()
         self._reporter.write()
-        self._log.write(Level.NOTICE, "gracefully shutting down" if self._graceful else "exiting")
+        self._log.write(Level.NOTICE, "exiting")
 
     def _endpoint(self, route: Route) -> Endpoint:
         heritage = self._heritage
@@ -163,6 +163,7 @@ class Worker:
         if graceful and self._graceful:
             return  # told again, by a master that ends or is gone: what drains goes on draining
         self._graceful = graceful
+        self._accepting.stop()  # at once: the turn of the loop that brings the signal may also bring clients
         self._stop.set()
 
     def _reopen(self) -> None:

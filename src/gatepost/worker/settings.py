@@ -124,7 +124,8 @@ class WorkerSettings:
         origin=nginx("1.11.11"),
         absent="until the sessions end",
         doc="""How long sessions may go on in a worker that was told to finish, by a reload or by QUIT. Those
-        that are left then are ended with the last words of their protocol, such as ``* BYE``.""",
+        that are left then are ended with the last words of their protocol, such as ``* BYE``: a hundred each
+        second, or more where that would take longer than a minute.""",
     )
     env: tuple[tuple[str, str | None], ...] = directive(
         ENV,
