@@ -229,19 +229,41 @@ def test_a_service_manager_that_is_not_there_is_no_reason_not_to_serve(
         gateway.wait_for_log(r"\[warn\].*sendto\(\) to NOTIFY_SOCKET failed \(2: No such file")
 
 
-def test_an_upgrade_changes_the_main_process_when_the_old_one_ends(
+def test_an_upgrade_and_who_speaks_for_the_service(
+    open_path: Path, manager: ServiceManager, backend: ScriptedBackend
+) -> None:
+    with (
+        Gateway(open_path, SERVER.format(backend=backend.port)) as gateway,
+        logged_in(gateway.port) as client,
+    ):
+        old = gateway.process.pid
+        sessions_of(manager, "1 worker, 1 session")
+        with upgraded(gateway) as new:
+            os.kill(new, signal.SIGHUP)
+            gateway.wait_for_log(rf"{new}#0: signal 1 \(SIGHUP\) received")
+            gateway.process.signal(signal.SIGQUIT)
+            # The service manager believes the main process alone, and that is the old one until it has ended.
+            heard = sessions_of(manager, "0 workers, 1 session (0 logging in), 1 draining")
+            assert manager.messages[heard - 1].values["STATUS"].endswith(f"; process {new} has taken over")
+            assert {message.pid for message in manager.messages} == {old}
+            client.close()
+            assert gateway.process.wait() == 0
+            heard = manager.wait_for(lambda message: message.pid == new and ready(message), heard)
+            assert manager.messages[heard - 1].says(MAINPID=str(new))
+            assert not any("STOPPING" in message.values for message in manager.messages)
+            end(gateway, new)
+            manager.wait_for(lambda message: message.pid == new and message.says(STOPPING="1"), heard)
+
+
+def test_the_way_back_from_an_upgrade_is_not_the_end_of_the_service(
     open_path: Path, manager: ServiceManager
 ) -> None:
     with Gateway(open_path, MAIL) as gateway:
-        manager.wait_for(ready)
+        heard = manager.wait_for(ready)
         with upgraded(gateway) as new:
-            heard = manager.wait_for(lambda message: message.pid == new and ready(message))
-            gateway.process.signal(signal.SIGQUIT)
-            assert gateway.process.wait() == 0
-            old = gateway.process.pid
-            last = manager.wait_for(lambda message: message.pid == old and "MAINPID" in message.values, heard)
-            # Only the main process is believed, so the old one names the new one, and says nothing of an end.
-            assert manager.messages[last - 1].values == {"MAINPID": str(new)}
-            assert not any("STOPPING" in message.values for message in manager.messages)
-            end(gateway, new)
-            manager.wait_for(lambda message: message.pid == new and message.says(STOPPING="1"), last)
+            end(gateway, new, signal.SIGQUIT)
+        gateway.wait_for_log(rf"new binary process {new} exited with code 0")
+        gateway.process.signal(signal.SIGHUP)
+        manager.wait_for(ready, heard)
+        assert {message.pid for message in manager.messages} == {gateway.process.pid}
+        assert not any("STOPPING" in message.values for message in manager.messages)

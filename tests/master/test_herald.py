@@ -10,6 +10,7 @@ from gatepost.log import Outputs
 from gatepost.master.herald import (
     LOOKS,
     MIN_WATCH_SECONDS,
+    REPEAT_SECONDS,
     START_POLL_SECONDS,
     STATUS_SECONDS,
     Herald,
@@ -101,6 +102,16 @@ def test_a_status_now_and_then_and_only_if_it_is_news(manager: ServiceManager) -
     assert scene.said() == [{"STATUS": "1 worker, 3 sessions (0 logging in)"}]
 
 
+def test_a_status_without_news_is_repeated_now_and_then(manager: ServiceManager) -> None:
+    """For a new master, who is not believed as long as the old one is the main process."""
+    scene = Scene(manager)
+    scene.look(100.0, ONE)
+    scene.said()
+    for seconds in range(1, 601):
+        scene.look(100.0 + seconds, ONE)
+    assert scene.said() == [{"STATUS": ONE_SAID}] * int(600 / REPEAT_SECONDS)
+
+
 def test_a_reload_is_over_when_the_new_workers_have_begun(manager: ServiceManager) -> None:
     scene = Scene(manager)
     scene.look(100.0, ONE)
@@ -165,12 +176,39 @@ def test_an_end_while_workers_start_is_not_followed_by_ready(manager: ServiceMan
 
 
 def test_the_end_of_a_master_is_not_the_end_of_the_service_when_another_goes_on(manager: ServiceManager) -> None:
-    scene = Scene(manager)
-    scene.herald.stopping([], 77)
+    scene = Scene(manager, watchdog_seconds=60.0)
     scene.look(100.0, ONE)
-    manager.wait_for(lambda message: message.says(MAINPID="77"))
-    assert len(manager.messages) == 1
-    assert scene.herald.wait(100.0) is None
+    scene.said()
+    left = {7: row(7, state=State.DRAINING, relays=2)}
+    scene.herald.stopping(ONE.values(), 77)
+    scene.look(140.0, left, complete=False)
+    status = "0 workers, 2 sessions (0 logging in), 1 draining; process 77 has taken over"
+    assert scene.said() == [{"STATUS": status}, {"WATCHDOG": "1"}]
+
+
+def test_a_new_master_is_silent_until_the_old_one_has_ended(manager: ServiceManager) -> None:
+    scene = Scene(manager, watchdog_seconds=4.0)
+    old_lives = [True]
+    scene.herald = Herald(scene.notifier, lambda: old_lives[0])
+    for seconds in range(100, 200):
+        assert scene.look(float(seconds), {7: row(7, relays=5)}) == []
+    scene.herald.reloading()
+    scene.herald.reloaded()
+    assert scene.herald.wait(200.0) == pytest.approx(2.0)  # as often as it will have to give signs of life
+    assert scene.said() == []
+    old_lives.clear()
+    old_lives.append(False)
+    scene.look(200.0, ONE)
+    assert scene.said() == [{"READY": "1", "STATUS": ONE_SAID}, {"WATCHDOG": "1"}]
+
+
+def test_a_new_master_that_goes_again_is_not_the_end_of_the_service(manager: ServiceManager) -> None:
+    scene = Scene(manager)
+    scene.herald = Herald(scene.notifier, lambda: True)
+    scene.herald.stopping(ONE.values())
+    scene.look(100.0, ONE)
+    assert scene.said() == []
+    assert scene.herald.wait(100.0) == pytest.approx(STATUS_SECONDS)
 
 
 def test_signs_of_life_at_half_the_time(manager: ServiceManager) -> None:

@@ -140,19 +140,6 @@ def test_a_full_queue_does_not_hold_it_up_for_ever(
     assert "sendto() to NOTIFY_SOCKET failed (timed out)" in line
 
 
-def test_it_can_be_silenced(manager: ServiceManager, log: Log) -> None:
-    with manager:
-        notifier = Notifier(manager.address, log, 1.0)
-        notifier = Notifier.from_environment({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1"}, log)
-        notifier.alive()
-        notifier.silence()
-        notifier.alive()
-        assert not notifier.speaks
-        assert notifier.watchdog_seconds is None
-        manager.wait_for(lambda message: message.says(WATCHDOG="1"))
-    assert len(manager.messages) == 1
-
-
 def test_workers_forget_whom_to_tell() -> None:
     environment = {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "TZ": "UTC"}
     forget(environment)

@@ -16,8 +16,10 @@ from gatepost.assembly import load
 from gatepost.cli.main import DEFAULT_FILE, DEFAULT_LOG, DEFAULT_PREFIX
 from gatepost.cli.options import Options, parse
 from gatepost.config.build import Configuration, Installation
+from gatepost.master.pidfile import OLD_SUFFIX
 from gatepost.master.run import SIGNALS
 from gatepost.master.settings import MasterSettings
+from gatepost.net.bind_plan import plan
 
 from .unit_file import PACKAGING, UnitFile
 
@@ -67,6 +69,7 @@ def test_it_stays_in_the_foreground_and_its_pid_file_can_be_written(tmp_path: Pa
     assert SERVICE.one("Service", "Type") == "notify"
     assert not settings.daemon
     assert os.path.dirname(settings.pid) == "/run/" + SERVICE.one("Service", "RuntimeDirectory")
+    assert settings.pid == SERVICE.one("Service", "PIDFile")
 
 
 def test_its_log_can_be_written() -> None:
@@ -75,23 +78,35 @@ def test_its_log_can_be_written() -> None:
 
 def test_a_reload_tests_the_same_configuration_and_then_tells_the_master() -> None:
     (start,), (check, tell) = commands("ExecStart"), commands("ExecReload")
-    tested = parse(check[1:])
-    assert check[0] == start[0]
+    assert check[0] == tell[0] == start[0]
+    tested, told = parse(check[1:]), parse(tell[1:])
     assert tested.test
     assert tested.quiet
-    assert (tested.file, tested.directives) == (options().file, options().directives)
-    kill, number, target = tell
-    assert os.path.basename(kill) == "kill"
-    assert getattr(signal, "SIG" + number.removeprefix("-")) == signal.SIGHUP
-    assert signal.SIGHUP in SIGNALS
-    assert target == "$MAINPID"
+    # By its pid file, not $MAINPID: during an upgrade that is the old master, which ends.
+    assert told.signal == "reload"
+    same = {(options().file, each.directives) for each in (tested, told, options())}
+    assert len(same) == 1
 
 
 def test_it_is_ended_by_a_signal_that_ends_it() -> None:
     assert getattr(signal, SERVICE.one("Service", "KillSignal")) == signal.SIGTERM
     assert signal.SIGTERM in SIGNALS
-    assert SERVICE.one("Service", "KillMode") == "mixed"  # the workers' end is the master's business
+    assert SERVICE.one("Service", "KillMode") == "control-group"  # there may be two masters
     assert SERVICE.one("Service", "NotifyAccess") == "main"
+
+
+def test_the_sockets_are_those_of_a_configuration_that_is_written_the_same_way(tmp_path: Path) -> None:
+    unit = UnitFile(SYSTEMD / "gatepost.socket")
+    addresses = unit.all("Socket", "ListenStream")
+    listen = " ".join(f"listen {address};" for address in addresses)
+    binds = plan(
+        configuration(tmp_path, f"mail {{ proxy_pass 127.0.0.1:9; server {{ {listen} protocol imap; }} }}").servers
+    )
+    assert [str(bind.address) for bind in binds] == list(addresses)
+    assert {int(address.rpartition(":")[2]) for address in addresses} == {143, 993, 110, 995, 587, 465}
+    # One socket for each family, here as there.
+    assert unit.one("Socket", "BindIPv6Only") == "ipv6-only"
+    assert all(bind.listen.ipv6only for bind in binds)
 
 
 def test_the_workers_user_is_the_one_that_is_made() -> None:
@@ -104,10 +119,11 @@ def test_the_workers_user_is_the_one_that_is_made() -> None:
 def test_logs_are_rotated_where_they_are_and_by_the_signal_that_reopens_them() -> None:
     text = (PACKAGING / "logrotate" / "gatepost").read_text()
     assert re.search(rf"^{os.path.dirname(DEFAULT_LOG)}/\*\.log {{$", text, re.MULTILINE)
-    (number,) = re.findall(r"--signal=(\w+)", text)
+    (number,) = re.findall(r"kill -(\w+) ", text)
     assert getattr(signal, "SIG" + number) == signal.SIGUSR1
     assert signal.SIGUSR1 in SIGNALS
-    assert SERVICE.path.name in text
+    pid_file = SERVICE.one("Service", "PIDFile")
+    assert f"for file in {pid_file} {pid_file}{OLD_SUFFIX}; do" in text
     assert text.count("{") == text.count("}") == 1
 
 

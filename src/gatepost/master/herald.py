@@ -16,21 +16,27 @@ A worker with clients updates its row each second. If a row with clients has not
 its loop has not turned for two intervals. Looks are counted, not seconds, so that neither a machine that was
 suspended nor a late master takes sound workers for dead ones. A worker without clients rests, and nothing is
 expected of it.
+
+**An upgrade.** The service manager believes the main process alone. That is the old master until it has ended,
+also while its workers finish their sessions; the new one is silent so long, and then found by its pid file. The
+old one could name it earlier, but systemd would go on taking it for the child of another, which it cannot
+watch.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from gatepost.worker.scoreboard import Row, State
 
 from .notify import Notifier
 
 STATUS_SECONDS = 10.0  # between two looks for the status line: an operator who reads it twice sees it move
+REPEAT_SECONDS = 60.0  # a status without news is said again: a new master may not have been believed yet
 START_POLL_SECONDS = 0.05  # while workers start, which takes about that long
 MIN_WATCH_SECONDS = 5.0  # between two looks at a worker: far above the second in which it has to move
 LOOKS = 3  # without any movement in between; then a worker counts as hung
 
 
-def describe(rows: Collection[Row], problem: str = "") -> str:
+def describe(rows: Collection[Row], problem: str = "", successor: int | None = None) -> str:
     """The status line: ``4 workers, 812 sessions (37 logging in), 2 draining``, and what went wrong."""
     serving = sum(row.state == State.SERVING for row in rows)
     draining = sum(row.state == State.DRAINING for row in rows)
@@ -39,6 +45,8 @@ def describe(rows: Collection[Row], problem: str = "") -> str:
     text += f" ({sum(row.sessions for row in rows)} logging in)"
     if draining:
         text += f", {draining} draining"
+    if successor is not None:
+        text += f"; process {successor} has taken over"
     if problem:
         text += f"; the last reload failed: {problem}"
     return text
@@ -78,23 +86,28 @@ class Watch:
 class Herald:
     """The service as its manager sees it. Times are seconds of one monotonic clock."""
 
-    def __init__(self, notifier: Notifier) -> None:
+    def __init__(self, notifier: Notifier, is_heir: Callable[[], bool] = lambda: False) -> None:
+        """``is_heir``: whether an older master still is the service, so that nobody would believe us."""
         self._notifier = notifier
+        self._is_heir = is_heir
         patience = notifier.watchdog_seconds
         self._sign_seconds = patience / 2 if patience is not None else None
         self._watch = Watch(patience) if patience is not None else None
         self._starting = True  # READY is due when the workers have begun
         self._complete = False  # no worker was missing when we looked
         self._problem = ""  # of the last reload
+        self._successor: int | None = None  # who goes on when we have ended
         self._said = ""
+        self._said_at = 0.0
         self._status_at: float | None = None  # when the next is due; None until READY was said once
         self._sign_at = 0.0
 
     # What happened
 
     def reloading(self) -> None:
-        self._notifier.reloading()
         self._starting = True
+        if not self._is_heir():
+            self._notifier.reloading()
 
     def reload_failed(self, problem: str) -> None:
         """READY is due: the workers that there were have begun long since."""
@@ -104,16 +117,14 @@ class Herald:
         self._problem = ""
 
     def stopping(self, rows: Collection[Row], successor: int | None = None) -> None:
-        """We end. ``successor`` is the process id of a master that goes on, if there is one: then the service
-        does not stop, and that one speaks for it.
+        """We end. ``successor`` is the process id of a master that goes on, if there is one: then the service does
+        not stop.
         """
         self._starting = False
-        if successor is not None:
-            self._notifier.main_pid(successor)
-            self._notifier.silence()
-            return
-        self._said = describe(rows)
-        self._notifier.stopping(self._said)
+        self._successor = successor
+        if successor is None and not self._is_heir():
+            self._said = describe(rows)
+            self._notifier.stopping(self._said)
 
     # What to do
 
@@ -121,6 +132,8 @@ class Herald:
         """Seconds until the next look; None: never."""
         if not self._notifier.speaks:
             return None
+        if self._is_heir():
+            return min(STATUS_SECONDS, self._sign_seconds or STATUS_SECONDS)  # nothing tells us that it is gone
         due = [] if self._status_at is None else [self._status_at]
         if self._starting and self._complete:
             due.append(
@@ -136,7 +149,7 @@ class Herald:
         ``rows`` are those of the living workers, by the process ids that the master knows. ``complete``: none is
         missing.
         """
-        if not self._notifier.speaks:
+        if not self._notifier.speaks or self._is_heir():
             return []
         self._complete = complete
         if self._starting and complete and all(row.pid for row in rows.values()):
@@ -154,9 +167,11 @@ class Herald:
 
     def _say(self, now: float, rows: Mapping[int, Row], *, ready: bool = False) -> None:
         self._status_at = now + STATUS_SECONDS
-        text = describe(rows.values(), self._problem)
+        text = describe(rows.values(), self._problem, self._successor)
         if ready:
             self._notifier.ready(text)
-        elif text != self._said:
+        elif text != self._said or now - self._said_at >= REPEAT_SECONDS:
             self._notifier.status(text)
-        self._said = text
+        else:
+            return
+        self._said, self._said_at = text, now

@@ -55,10 +55,6 @@ class Notifier:
     def watchdog_seconds(self) -> float | None:
         return self._watchdog_seconds if self.speaks else None
 
-    def silence(self) -> None:
-        """From now on another process speaks for the service."""
-        self._address = None
-
     def send(self, *assignments: str) -> None:
         """One message. Values must be ``plain``. Never raises, and blocks for ``SEND_SECONDS`` at most."""
         if self._address is None:
@@ -95,7 +91,7 @@ class Notifier:
         self.send("WATCHDOG=1")
 
     def main_pid(self, pid: int) -> None:
-        """Another process is the service from now on. Believed only when the present one says it."""
+        """A process that we have started is the service from now on. Believed only when the present one says it."""
         self.send(f"MAINPID={pid}")
 
 

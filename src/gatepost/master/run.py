@@ -67,7 +67,11 @@ def run(configuration: Configuration, load: Load) -> int:
             _daemonize(notifier, is_in_background=inheritance.succeeds)
             outputs.redirect_stderr()
         upgrade = Upgrade(command, pid_file, inheritance.predecessor)
-        status = _serve(Master(heritage, load, runtime, pid_file, upgrade, Herald(notifier)), notifier, heritage)
+        status = _serve(
+            Master(heritage, load, runtime, pid_file, upgrade, Herald(notifier, upgrade.is_heir)),
+            notifier,
+            heritage,
+        )
     finally:
         runtime.remove()
     log.write(Level.NOTICE, "exit")

@@ -100,8 +100,12 @@ class Upgrade:
     @property
     def is_alone(self) -> bool:
         """Whether no other master uses the same sockets and files."""
+        return self.successor is None and not self.is_heir()
+
+    def is_heir(self) -> bool:
+        """Whether the master that started us still runs."""
         # A dead parent is replaced by another process at once, and its number is not given away before.
-        return self.successor is None and self._predecessor != os.getppid()
+        return self._predecessor == os.getppid()
 
     def begin(self, listeners: Sequence[Listener], runtime: RuntimeDirectory, log: Log) -> None:
         """Start the successor. When that is not possible the log says why, and all is as it was."""
