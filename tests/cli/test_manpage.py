@@ -4,7 +4,7 @@ import signal
 
 from gatepost.cli.manpage import SIGNALS, command_page
 from gatepost.cli.options import OPTIONS
-from gatepost.master import run
+from gatepost.master import loop
 
 PAGE = command_page("gatepost 1")
 
@@ -17,7 +17,7 @@ def test_every_option() -> None:
 
 
 def test_every_signal_that_the_master_takes() -> None:
-    taken = {number.name.removeprefix("SIG") for number in run.SIGNALS} - {"CHLD"}
+    taken = {number.name.removeprefix("SIG") for number in loop.SIGNALS} - {"CHLD"}
     assert taken - {signal.SIGINT.name.removeprefix("SIG")} == set(SIGNALS)
     assert ".B HUP (reload)\n" in PAGE
     assert ".B USR1 (reopen)\n" in PAGE

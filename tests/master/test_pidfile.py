@@ -156,6 +156,22 @@ def test_it_is_taken_back_over_what_the_successor_left(path: Path, file: PidFile
     assert not path.exists()
 
 
+def test_it_moves_and_takes_its_lock_along(path: Path, file: PidFile) -> None:
+    file.write()
+    elsewhere = path.with_name("elsewhere")
+    file.move(f"{path.parent}/./{path.name}")
+    assert path.exists()
+    file.move(str(elsewhere))
+    assert not path.exists()
+    assert elsewhere.read_text() == f"{os.getpid()}\n"
+    assert file.path == str(elsewhere)
+    with another(path, MASTER), pytest.raises(ConfigError):
+        file.move(str(path))  # another's: ours stays where it is
+    assert file.path == str(elsewhere)
+    file.remove()
+    assert not elsewhere.exists()
+
+
 def test_no_room_can_be_made_for_a_file_that_is_gone(path: Path, file: PidFile) -> None:
     file.write()
     path.unlink()

@@ -1,16 +1,19 @@
 """A reload from outside: what goes on, what changes, and what a mistake does."""
 
 import os
+import re
 import signal
 import socket
 import threading
 from pathlib import Path
 
+from gatepost.master.pidfile import owner
 from tests.functional.gateway import Gateway, write_configuration
 from tests.functional.line_client import LineClient
 from tests.functional.ports import claim_port
 from tests.functional.process import children
 from tests.functional.scripted_backend import ScriptedBackend
+from tests.functional.upgrading import pid_in
 from tests.functional.waiting import wait_until
 from tests.worker.scene import GREETING, SERVER, echo, logged_in
 
@@ -141,6 +144,33 @@ def test_nobody_is_refused_during_many_reloads(open_path: Path) -> None:
 
 def open_descriptors(gateway: Gateway) -> int:
     return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+
+
+def test_a_log_that_was_moved_away_is_made_anew(open_path: Path) -> None:
+    with Gateway(open_path, PLAIN) as gateway:
+        log = open_path / "error.log"
+        log.rename(open_path / "error.log.1")
+        reload(gateway, CAPABLE.format(words="A", port=gateway.port))
+        wait_until(lambda: capabilities(gateway.port) == b"* CAPABILITY A AUTH=PLAIN", "the new words")
+        wait_until(lambda: log.exists() and "connected to" in log.read_text(), "the new worker's lines")
+        assert "start worker process" in log.read_text()
+
+
+def test_the_pid_file_goes_where_the_configuration_says(open_path: Path) -> None:
+    def moved(gateway: Gateway, path: Path) -> None:
+        file = open_path / "gatepost.conf"
+        file.write_text(re.sub("pid .*;", f"pid {path};", file.read_text()))
+        gateway.process.signal(signal.SIGHUP)
+
+    old, new = open_path / "gatepost.pid", open_path / "moved.pid"
+    with Gateway(open_path, PLAIN) as gateway:
+        moved(gateway, open_path / "none" / "moved.pid")
+        gateway.wait_for_log(rf'\[emerg\].*none/moved.pid" failed \(2: .*\); the pid file stays "{old}"')
+        moved(gateway, new)
+        wait_until(lambda: pid_in(new) == gateway.process.pid and not old.exists(), "the pid file to move")
+        assert owner(str(new)) == gateway.process.pid
+        assert gateway.stop() == 0
+        assert not new.exists()
 
 
 def test_a_reload_while_it_ends_is_too_late(open_path: Path) -> None:

@@ -53,6 +53,15 @@ def serves(gateway: Gateway, master: int) -> bool:
         return any(f" {pid}#0: " in lines[-1] for pid in children(master))
 
 
+def listeners(master: int) -> int:
+    """How many listening TCP sockets a process has."""
+    with open(f"/proc/{master}/net/tcp", encoding="ascii") as file:
+        listening = {line.split()[9] for line in file if line.split()[3] == "0A"}
+    names = [f"/proc/{master}/fd/{name}" for name in os.listdir(f"/proc/{master}/fd")]
+    inodes = [os.readlink(name).removeprefix("socket:[").rstrip("]") for name in names if os.path.exists(name)]
+    return sum(inode in listening for inode in inodes)
+
+
 def still_there(client: LineClient) -> None:
     client.send(b"not cut\r\n")
     assert client.line() == b"not cut"
@@ -115,6 +124,26 @@ def test_the_new_program_has_the_new_configuration(gateway: Gateway, backend: Sc
             client.send(b"a CAPABILITY\r\n")
             assert client.line() == b"* CAPABILITY NEW AUTH=PLAIN"
         assert alive(new)
+
+
+def test_while_there_are_two_neither_has_a_socket_that_the_other_has_not(
+    gateway: Gateway, backend: ScriptedBackend
+) -> None:
+    assert listeners(gateway.process.pid) == 2  # one for each worker
+    mail = SERVER.format(backend=backend.port).format(gateway.port)
+    write_configuration(gateway.directory, mail, workers=4)
+    gateway.count = 4
+    with upgraded(gateway) as new:
+        assert listeners(new) == 2
+        for master in (new, gateway.process.pid):
+            before = set(children(master))
+            os.kill(master, signal.SIGHUP)
+            wait_until(lambda: len(set(children(master)) - before) == 4, "four new workers")  # noqa: B023 - at once
+            assert listeners(master) == 2
+        gateway.process.signal(signal.SIGQUIT)
+        assert gateway.process.wait() == 0
+        os.kill(new, signal.SIGHUP)
+        wait_until(lambda: listeners(new) == 4, "a socket for each worker")
 
 
 # The way back

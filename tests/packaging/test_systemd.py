@@ -16,8 +16,8 @@ from gatepost.assembly import load
 from gatepost.cli.main import DEFAULT_FILE, DEFAULT_LOG, DEFAULT_PREFIX
 from gatepost.cli.options import Options, parse
 from gatepost.config.build import Configuration, Installation
+from gatepost.master.loop import SIGNALS
 from gatepost.master.pidfile import OLD_SUFFIX
-from gatepost.master.run import SIGNALS
 from gatepost.master.settings import MasterSettings
 from gatepost.net.bind_plan import plan
 

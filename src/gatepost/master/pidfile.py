@@ -75,6 +75,15 @@ class PidFile:
         if pid is not None:
             raise ConfigError(f'"{self._path}" is the pid file of process {pid}, which is running')
 
+    def move(self, path: str) -> None:
+        """Be at ``path`` from now on. Raises ConfigError; the file is then where it was."""
+        if os.path.realpath(path) == os.path.realpath(self._path):
+            return  # another word for the same file
+        fresh = PidFile(path)
+        fresh.write()
+        self.remove()
+        self._path, self._fd = fresh.path, fresh._fd
+
     def step_aside(self) -> None:
         """Make room for the file of a successor. Raises OSError."""
         aside = self._path + OLD_SUFFIX

@@ -19,15 +19,24 @@ from .settings import MasterSettings
 Load: TypeAlias = Callable[[], Configuration]  # reads the configuration anew; raises ConfigError
 
 
-def renewed(previous: Heritage, load: Load, runtime: RuntimeDirectory) -> Heritage:
-    """The heritage of the configuration as it is now. Raises ConfigError; ``previous`` then still holds."""
+def renewed(previous: Heritage, load: Load, runtime: RuntimeDirectory, *, is_alone: bool) -> Heritage:
+    """The heritage of the configuration as it is now. Raises ConfigError; ``previous`` then still holds.
+
+    ``is_alone``: no other master uses the same sockets and files.
+    """
     configuration = load()
     try:
         log = open_log(previous.outputs, configuration[MasterSettings].error_log)
         for warning in configuration.warnings:
             log.write(Level.WARN, warning)
         return make(
-            configuration, previous.outputs, log, lambda text: log.write(Level.NOTICE, text), runtime, previous
+            configuration,
+            previous.outputs,
+            log,
+            lambda text: log.write(Level.NOTICE, text),
+            runtime,
+            previous,
+            is_alone=is_alone,
         )
     except BaseException:
         previous.outputs.prune((previous.log, *previous.logs))
@@ -37,7 +46,7 @@ def renewed(previous: Heritage, load: Load, runtime: RuntimeDirectory) -> Herita
 def retire(previous: Heritage, current: Heritage, runtime: RuntimeDirectory, *, is_alone: bool) -> None:
     """Close what ``current`` does not use any more. Workers that still drain hold what they need themselves.
 
-    ``is_alone``: no other master uses the same files.
+    ``is_alone`` as in ``renewed``.
     """
     kept = {id(listener.socket) for listener in current.listeners}
     for listener in previous.listeners:

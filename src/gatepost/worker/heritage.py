@@ -120,6 +120,7 @@ def make(
     previous: Heritage | None = None,
     inherited: Sequence[Bound] = (),
     workers: int | None = None,
+    is_alone: bool = True,
 ) -> Heritage:
     """Load certificates, open logs, bind listeners. Raises ConfigError; no socket is left open then.
 
@@ -127,6 +128,7 @@ def make(
     made if there are zones; zones that were in it before keep what they hold. Without one, the next master removes
     what is made here. Sockets of ``previous``, and those that were ``inherited`` at start, are taken over where
     their addresses are wanted. ``workers``: how many there will be, if not as many as configured.
+    ``is_alone``: no other master has the same sockets.
     """
     zones = Zones()
     contexts = tls_contexts(configuration, notice, zones)
@@ -138,7 +140,8 @@ def make(
     zones.prepare(runtime or RuntimeDirectory(), user.uid if user is not None else None)
     kept = [listener.bound for listener in previous.listeners] if previous else inherited
     workers = configuration[WorkerSettings].worker_processes if workers is None else workers
-    listeners = open_all(plan(configuration.servers), notice, kept, workers)
+    # One that other masters do not know would take its queue along if we end and they go on.
+    listeners = open_all(plan(configuration.servers), notice, kept, workers if is_alone else 1)
     lifeline = previous.lifeline if previous else Lifeline.make()
     scoreboard = previous.scoreboard if previous else Scoreboard()
     generation = previous.generation + 1 if previous else 0
