@@ -1,8 +1,8 @@
 """The waiting loop of the master: signals in, the supervisor's decisions out.
 
-Theory of operation. All signals are blocked and taken one by one from the kernel: no handler interrupts anything. Two
-of a kind that wait are one, and what comes while one is served is served after it. Nothing else wakes the master but
-the moments that the supervisor and the herald name.
+Theory of operation. All signals are blocked and taken one by one from the kernel: no handler interrupts anything.
+Two of a kind that wait are one, and what comes while one is served is served after it. Nothing else wakes the
+master but the moments that the supervisor and the herald name.
 """
 
 import os
