@@ -127,7 +127,8 @@ def write_nginx(site: Site, load: str = "", later: bool = False) -> Path:
     path.write_text(
         _NGINX.format(
             load=load,
-            user="user nobody nogroup;" if site.is_root else "",
+            # Other users than root could not measure the memory of a gatepost that may not be dumped.
+            user="user nobody nogroup;" if site.is_root else "worker_rlimit_core 1;",
             directory=site.directory,
             workers=site.workers,
             connections=site.connections,

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "gatepost"
 
 # Bottom-up: a part imports only from its own line or a line above it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("registry", "address"),
+    ("registry", "address", "libc"),
     ("syslog",),
     ("log",),
     ("errors",),

@@ -1,6 +1,7 @@
 """Whether a configuration would start: logs, the pid file, sockets, connections."""
 
 import os
+import resource
 import socket
 from pathlib import Path
 
@@ -88,6 +89,21 @@ def test_connections(tmp_path: Path, listens: str, limit: int, enough: bool) -> 
         return
     with pytest.raises(ConfigError, match="3 worker_connections are not enough for 3 listening sockets"):
         check.enough_connections(found)
+
+
+def test_more_connections_than_open_files_are_a_warning_in_nginxs_words(tmp_path: Path) -> None:
+    def heard(main: str, connections: int) -> list[str]:
+        path = tmp_path / "gatepost.conf"
+        events = f"events {{ worker_connections {connections}; }}"
+        path.write_text(f"{main} {events} mail {{ proxy_pass 127.0.0.1:143; server {{ listen 143; }} }}")
+        return check.enough_connections(load(Installation(str(path))))
+
+    text = "1000 worker_connections exceed open file resource limit: 999"
+    assert heard("worker_rlimit_nofile 999;", 1000) == [text]
+    assert heard("worker_rlimit_nofile 1000;", 1000) == []
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        assert heard("", soft + 1) == [f"{soft + 1} worker_connections exceed open file resource limit: {soft}"]
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "pid a;", "http { }"])

@@ -44,7 +44,12 @@ def write_configuration(
     module = "/usr/lib/nginx/modules/ngx_mail_module.so"
     text = _MAIN.format(
         load=f"load_module {module};" if _OTHER and os.path.exists(module) else "",
-        user="user nobody nogroup;" if os.geteuid() == 0 else "",
+        # Other users than root could not look at the descriptors of a daemon that may not be dumped.
+        user="user nobody nogroup;"
+        if os.geteuid() == 0
+        else ""
+        if "worker_rlimit_core" in main
+        else "worker_rlimit_core 1;",
         directory=directory,
         main=main,
         # Debian 12's nginx is older than TLS 1.3 as a default.

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PRELUDE = """
 import os, resource, sys
 from gatepost.assembly import load
@@ -13,7 +15,7 @@ from gatepost.errors import ConfigError
 from gatepost.worker.privileges import settle
 def settled():
     try:
-        settle(load(Installation(sys.argv[1])))
+        settle(load(Installation(sys.argv[1])), lambda text: print("alert:", text))
     except ConfigError as error:
         print(error)
 """
@@ -49,9 +51,34 @@ def test_descriptors_are_limited(tmp_path: Path) -> None:
     assert printed == "(100, 100)\n"
 
 
-def test_a_limit_beyond_the_kernels_is_an_error_with_its_line(tmp_path: Path) -> None:
-    printed = run(tmp_path, "events {}\nworker_rlimit_nofile 9223372036854775807;", "settled()")
-    assert printed == f"setrlimit(RLIMIT_NOFILE, 9223372036854775807) failed in {tmp_path}/gatepost.conf:2\n"
+def test_a_limit_that_is_not_granted_is_said_and_what_there_is_serves(tmp_path: Path) -> None:
+    printed = run(
+        tmp_path,
+        "events {}\nworker_rlimit_nofile 9223372036854775807;",
+        """
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+settled()
+print(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))
+""",
+    )
+    assert printed.startswith("alert: setrlimit(RLIMIT_NOFILE, 9223372036854775807) failed (")
+    assert printed.endswith(")\nTrue\n")
+
+
+DUMPABLE = """
+import ctypes
+settled()
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("directive", "expected"),
+    [("", "0"), ("worker_rlimit_core 0;", "0 0"), ("worker_rlimit_core 64k; user nobody nogroup;", "1 65536")],
+)
+def test_core_files_only_where_they_are_asked_for(tmp_path: Path, directive: str, expected: str) -> None:
+    printed = run(tmp_path, directive + "events {}", DUMPABLE)
+    assert printed.startswith(expected)
 
 
 def test_the_working_directory_is_entered(tmp_path: Path) -> None:

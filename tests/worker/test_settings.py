@@ -21,6 +21,7 @@ def test_defaults(tmp_path: Path) -> None:
         worker_processes=1,
         worker_connections=512,
         worker_rlimit_nofile=None,
+        worker_rlimit_core=None,
         worker_shutdown_timeout=None,
         env=(),
         working_directory=None,
@@ -28,7 +29,7 @@ def test_defaults(tmp_path: Path) -> None:
 
 
 def test_values(tmp_path: Path) -> None:
-    text = """worker_processes 3; worker_rlimit_nofile 2048; worker_shutdown_timeout 1m;
+    text = """worker_processes 3; worker_rlimit_nofile 2048; worker_rlimit_core 64m; worker_shutdown_timeout 1m;
         env A; env B=c=d; env E=; working_directory /var/tmp;
         events { worker_connections 768; }"""
     found = read(tmp_path, text, *SETTINGS)[WorkerSettings]
@@ -37,6 +38,7 @@ def test_values(tmp_path: Path) -> None:
         worker_processes=3,
         worker_connections=768,
         worker_rlimit_nofile=2048,
+        worker_rlimit_core=67108864,
         worker_shutdown_timeout=60.0,
         env=(("A", None), ("B", "c=d"), ("E", "")),
         working_directory="/var/tmp",
@@ -60,6 +62,7 @@ def test_a_worker_for_each_processor(tmp_path: Path) -> None:
         ("events { worker_connections x; }", 'invalid number "x" in :1'),
         ("events { worker_connections 0; }", 'invalid number "0" in :1'),
         ("worker_rlimit_nofile x;", '"worker_rlimit_nofile" directive invalid number in :1'),
+        ("worker_rlimit_core 5x;", '"worker_rlimit_core" directive invalid value in :1'),
         ("worker_shutdown_timeout 5q;", '"worker_shutdown_timeout" directive invalid value in :1'),
         ("user;", 'invalid number of arguments in "user" directive in :1'),
         ("user a b c;", 'invalid number of arguments in "user" directive in :1'),

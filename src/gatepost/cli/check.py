@@ -8,6 +8,7 @@ mistake: usually it is the running daemon that uses it.
 import contextlib
 import errno
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -42,11 +43,21 @@ def is_whole(configuration: Configuration) -> None:
         raise ConfigError('no "events" section in configuration')
 
 
-def enough_connections(configuration: Configuration) -> None:
-    """Raises ConfigError unless a worker can hold its listening sockets and one connection."""
-    limit, sockets = configuration[WorkerSettings].worker_connections, len(plan(configuration.servers))
+def enough_connections(configuration: Configuration) -> list[str]:
+    """Raises ConfigError unless a worker can hold its listening sockets and one connection.
+
+    A warning if there cannot be as many connections as configured, in nginx's words.
+    """
+    settings = configuration[WorkerSettings]
+    limit, sockets = settings.worker_connections, len(plan(configuration.servers))
     if limit < sockets + 1:
         raise ConfigError(f"{limit} worker_connections are not enough for {sockets} listening sockets")
+    files = settings.worker_rlimit_nofile
+    if files is None:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or limit <= files:
+        return []
+    return [f"{limit} worker_connections exceed open file resource limit: {files}"]
 
 
 def try_resources(configuration: Configuration) -> None:

@@ -61,7 +61,7 @@ def _test(configuration: Configuration, options: Options, installation: Installa
     if not options.quiet:
         say(f"{PROGRAM}: the configuration file {installation.path} syntax is ok")
     check.try_resources(configuration)
-    check.enough_connections(configuration)
+    _warn(check.enough_connections(configuration), report)
     if not options.quiet:
         say(f"{PROGRAM}: configuration file {installation.path} test is successful")
     if options.dump:
@@ -78,13 +78,14 @@ def _serve(
     def reloaded() -> Configuration:
         fresh = load(installation, directives=options.directives)
         check.is_whole(fresh)
-        check.enough_connections(fresh)
+        fresh.warnings += tuple(check.enough_connections(fresh))
         return fresh
 
     check.is_whole(configuration)
-    check.enough_connections(configuration)
+    shortages = check.enough_connections(configuration)
+    configuration.warnings += tuple(shortages)
     if all(sink.target is not None for sink in configuration[MasterSettings].error_log):
         # The daemon puts them in its log; the operator at the terminal hears them too, but not twice.
-        for warning in warnings:
+        for warning in (*warnings, *shortages):
             say(f"{PROGRAM}: [{Level.WARN.word}] {warning}")
     return run(configuration, reloaded)

@@ -14,6 +14,7 @@ from gatepost.log import Level, Log, Outputs
 from gatepost.net.inherited import close_unused
 from gatepost.store.runtime import RuntimeDirectory
 from gatepost.worker.heritage import Heritage, make
+from gatepost.worker.privileges import shield
 from gatepost.worker.process import serve
 
 from .command import own_command
@@ -33,6 +34,7 @@ def run(configuration: Configuration, load: Load) -> int:
     """
     command = own_command()
     settings = configuration[MasterSettings]
+    shield(configuration)  # before there are keys
     outputs = Outputs()
     log = open_log(outputs, settings.error_log)
     for warning in configuration.warnings:

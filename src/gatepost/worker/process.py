@@ -47,10 +47,10 @@ def serve(heritage: Heritage, slot: int, place: int) -> int:
     try:
         # All code is loaded before root is given up: it may lie where the worker's user cannot read.
         worker = Worker(loop, heritage, slot, place)
-        settle(heritage.configuration)
+        _entitle()
+        settle(heritage.configuration, lambda text: heritage.log.write(Level.ALERT, text))
         heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
         report_stale_to(lambda text: heritage.log.write(Level.ALERT, text))
-        _entitle()
         loop.run_until_complete(worker.run())
     except ConfigError as error:
         heritage.log.write(Level.EMERG, str(error))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gatepost.config.directive import EVENTS, MAIN, Context, Kind, Repeat, Scene, directive, nginx
-from gatepost.config.kinds import NUMBER, STRING, TIME, ignored, number
+from gatepost.config.kinds import NUMBER, SIZE, STRING, TIME, ignored, number
 from gatepost.errors import ConfigError
 
 UNPRIVILEGED = "nobody"  # whom workers run as where a master run by root is told no user
@@ -117,6 +117,16 @@ class WorkerSettings:
         logs and listeners. Without a free one a worker stops accepting for a moment, and clients wait in the
         queue.""",
     )
+    worker_rlimit_core: int | None = directive(
+        SIZE,
+        MAIN,
+        default=None,
+        absent="no core files",
+        doc="""Largest core file of a worker. Such a file holds private keys and passwords, and so does the memory
+        of a running process: without this directive, or with 0, neither the master nor a worker leaves one, and
+        nobody but root can look into them. Where they are written is the kernel's ``core_pattern``, by default
+        ``working_directory``.""",
+    )
     worker_shutdown_timeout: float | None = directive(
         TIME,
         MAIN,
@@ -168,7 +178,6 @@ class IgnoredSettings:
     worker_aio_requests: None = _ignored(EVENTS, "number", "workers do no asynchronous file access")
     worker_priority: None = _ignored(MAIN, "number", _SCHEDULING)
     worker_cpu_affinity: None = _ignored(MAIN, "mask ... | auto", _SCHEDULING, many=True)
-    worker_rlimit_core: None = _ignored(MAIN, "size", "the service manager limits core files")
     timer_resolution: None = _ignored(MAIN, "time", _LOOP)
     lock_file: None = _ignored(MAIN, "file", "workers share no lock file")
     debug_points: None = _ignored(MAIN, "abort | stop", "that is for debugging nginx")
