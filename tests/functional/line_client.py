@@ -86,6 +86,11 @@ class LineClient:
         data, self._buffer = self._buffer[:count], self._buffer[count:]
         return data
 
+    def some(self) -> bytes:
+        """What has come and was not asked for yet, or what comes next; nothing at the end."""
+        data, self._buffer = self._buffer, b""
+        return data or self._socket.recv(65536)
+
     def command(self, data: bytes) -> bytes:
         """Send one line, return one line."""
         self.send(data + b"\r\n")

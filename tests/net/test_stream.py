@@ -191,6 +191,21 @@ async def test_no_handshake_without_a_client_hello(loop: Loop) -> None:
     far.close()
 
 
+@story
+async def test_a_client_that_says_nothing_costs_no_handshake(loop: Loop) -> None:
+    ours, theirs = contexts()
+    one, other = pair()
+    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    shaking = asyncio.ensure_future(stream.start_tls(ours))
+    await asyncio.sleep(0.01)
+    assert stream.tls is None
+    await far.handshake()
+    await shaking
+    assert stream.tls is not None
+    stream.close()
+    far.close()
+
+
 # Writing -----------------------------------------------------------------------------------------
 
 

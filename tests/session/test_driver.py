@@ -10,6 +10,7 @@ import pytest
 from gatepost.net import stream as stream_module
 from gatepost.protocol.events import Authenticate, Close, Effect, Event, LoggedIn, Send
 from gatepost.sasl.mechanism import Credentials
+from gatepost.session import driver as driver_module
 from tests.wire import Far, story, until
 
 from .edge import CLIENT, GREETING, INTERNAL_ERROR, PASSWORD, Backend, Edge, Service, edge
@@ -445,8 +446,14 @@ PATIENT = {
 @hows
 @story
 async def test_a_client_that_leaves_while_the_service_makes_it_wait(
-    loop: Loop, tmp_path: Path, how: str, verdict: str, leave: Callable[[Far], None]
+    loop: Loop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    verdict: str,
+    leave: Callable[[Far], None],
 ) -> None:
+    monkeypatch.setattr(driver_module, "LOOK_SECONDS", 0.05)
     service = Service(PATIENT[verdict])
     async with edge(loop, tmp_path, f"auth_http {service.place}; starttls on;", listen=listen(how)) as at:
         client = await start(at, how)

@@ -134,6 +134,9 @@ class Stream:
 
     async def start_tls(self, context: Context) -> None:
         """Shake hands as the server. Raises TlsError; the stream is then only good for closing."""
+        # A client that never speaks must be cheap, and the library holds 40 KiB from its first look on. As a rule
+        # that look would find nothing: a hello is a round trip away.
+        await self._readable()
         self.tls = tls = Connection(context, self.fd)
         while (state := tls.handshake()) != DONE:
             await self._ready(state)
