@@ -14,8 +14,18 @@ import pytest
 from gatepost.errors import TlsError
 from gatepost.log import Level
 from gatepost.tls import errors
+from gatepost.tls._abi import ffi
 from gatepost.tls._load import Library
-from gatepost.tls.connection import DONE, EOF, READ_BYTES, WANT_READ, WANT_WRITE, Connection, recv_buffer
+from gatepost.tls.connection import (
+    DONE,
+    EOF,
+    READ_BYTES,
+    WANT_READ,
+    WANT_WRITE,
+    Connection,
+    _scratch,
+    recv_buffer,
+)
 from gatepost.tls.facts import Facts
 
 from .clients import Client, client_context, connected, make_context, pair, refusal, shake_hands
@@ -243,6 +253,28 @@ def test_a_read_gives_no_more_than_its_buffer_holds(library: Library, pki: Pki) 
                 assert 0 < len(got) <= READ_BYTES
                 received += got
         assert received == sent
+
+
+def test_what_was_read_is_not_left_behind(library: Library, pki: Pki) -> None:
+    # The memory that everybody reads into outlives the session, whose password was among what it read.
+    with connected(make_context(library, pki), client_context(pki)) as (connection, peer):
+        for data in (b"a LOGIN user secret\r\n", b"x", b"y" * 5000):
+            peer.send(data)
+            assert read_all(connection, len(data)) == data
+            assert not any(ffi.buffer(_scratch(), READ_BYTES)[:])
+        peer.send(b"what nobody reads any more")
+        connection.shutdown()
+        assert connection.shutdown() == WANT_READ
+        assert not any(ffi.buffer(_scratch(), READ_BYTES)[:])
+
+
+def read_all(connection: Connection, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        piece = connection.read(READ_BYTES)
+        assert isinstance(piece, bytes)
+        found += piece
+    return found
 
 
 def test_reading_into_a_buffer(library: Library, pki: Pki) -> None:

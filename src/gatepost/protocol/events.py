@@ -20,7 +20,7 @@ class Send:
     ``action`` is what the log says we are doing from now on (``sending user name to upstream``); empty: no change.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)  # a password may be in it
     action: str = ""
 
 
@@ -74,7 +74,7 @@ class Note:
 class LoggedIn:
     """The upstream accepted the login. ``reply`` goes to the client as it is; then the relay starts."""
 
-    reply: bytes
+    reply: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Declined:
     ``credentials``: it refused these credentials (IMAP: a tagged NO), so that the client may try others.
     """
 
-    reply: bytes
-    text: bytes
+    reply: bytes = field(repr=False)  # as a rule it is harmless, but it may repeat a password
+    text: bytes = field(repr=False)
     credentials: bool
 
 
@@ -140,7 +140,7 @@ class AuthRefused:
 class BackendRefused:
     """The backend refused the credentials in its own words, which already fit the client's command."""
 
-    reply: bytes
+    reply: bytes = field(repr=False)
 
 
 Event: TypeAlias = TlsReady | ClientNamed | Woke | AuthRefused | BackendRefused

@@ -198,6 +198,7 @@ class Session:
         self._is_mute = False
         self._limit()
         goes_on = await self._perform(machine.start())
+        early: bytes | None
         while goes_on:
             if self._wake_at is None:
                 self._log.action = "in auth state"
@@ -211,7 +212,9 @@ class Session:
             if not data:
                 stream.say_end()
                 return
-            goes_on = await self._perform(machine.receive(data))
+            effects = machine.receive(data)
+            data = early = b""  # a password may be in it, and the next wait may be long
+            goes_on = await self._perform(effects)
 
     def _believe(self, proxied: Proxied | None) -> None:
         """From now on the client is whom a proxy has named, if the proxy is one that is trusted."""
@@ -251,9 +254,13 @@ class Session:
         return False
 
     async def _perform(self, effects: list[Effect]) -> bool:
-        """Do all of ``effects``, and those that follow from them. False: the session is over or relays."""
+        """Do all of ``effects``, and those that follow from them. False: the session is over or relays.
+
+        Takes them out of the list: nobody else is to keep what may hold a password.
+        """
         stream = self._stream
         todo = deque(effects)
+        effects.clear()
         out: list[bytes] = []
         while todo:
             effect = todo.popleft()
@@ -266,7 +273,9 @@ class Session:
                 await stream.write(b"".join(out))
                 out.clear()
             if isinstance(effect, Authenticate):
-                answer = await self._authenticate(effect)
+                attempt = self._authenticate(effect)
+                del effect
+                answer = await attempt
                 if answer is None:
                     return False
                 todo.extend(answer)
@@ -318,7 +327,10 @@ class Session:
     # Authentication and login upstream
 
     async def _authenticate(self, effect: Authenticate) -> list[Effect] | None:
-        """What the client machine says to the outcome, or None when the session is over or relays."""
+        """What the client machine says to the outcome, or None when the session is over or relays.
+
+        Whatever has credentials in it is let go of as soon as it has served: a wait or a long goodbye may follow.
+        """
         endpoint = self._endpoint
         log = self._log
         machine = self._machine
@@ -338,15 +350,26 @@ class Session:
             extra=effect.extra,
             proxied=self._proxied,
         )
+        del effect
+        outcome: list[Effect] | bytes | None = None
+        verdict: Accepted | Refused | None
         try:
             verdict = await endpoint.authenticator.ask(request, self._wait_out)
         except AuthError as error:
             self._failed(error)
-            await self._finish(endpoint.protocol.last_words.internal_error)
-            return None
+            outcome = endpoint.protocol.last_words.internal_error
+            verdict = None
+        del request
         if isinstance(verdict, Refused):
             return await self._refused(verdict)
-        return await self._log_in(verdict, machine)
+        if verdict is not None:
+            attempt = self._log_in(verdict, machine)
+            verdict = None
+            outcome = await attempt
+        if isinstance(outcome, bytes):
+            await self._finish(outcome)
+            return None
+        return outcome
 
     async def _refused(self, verdict: Refused) -> list[Effect]:
         log = self._log
@@ -359,7 +382,8 @@ class Session:
         assert self._machine is not None
         return self._machine.tell(AuthRefused(verdict.text, not verdict.wait_seconds, verdict.code))
 
-    async def _log_in(self, verdict: Accepted, machine: ClientMachine) -> list[Effect] | None:
+    async def _log_in(self, verdict: Accepted, machine: ClientMachine) -> list[Effect] | bytes | None:
+        """As ``_authenticate``; or the last words to a client whose session is over."""
         endpoint = self._endpoint
         log = self._log
         log.login = verdict.account.user
@@ -397,8 +421,7 @@ class Session:
         finally:
             self._upstream = None
             login.close()
-        await self._finish(words)
-        return None
+        return words
 
     def _failed(self, error: SessionError, account: Account | None = None) -> None:
         """Log why a login has failed. What there are no descriptors for, the worker needs to know, too."""

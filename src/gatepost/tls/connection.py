@@ -56,6 +56,14 @@ def _scratch() -> Any:
     return recv_buffer(READ_BYTES).data
 
 
+_BLANK = bytes(READ_BYTES)
+
+
+def _wipe(scratch: Any, count: int) -> None:
+    """Before the login a password is among what is read, and this memory lives as long as the process."""
+    ffi.memmove(scratch, _BLANK, count)
+
+
 class Connection:
     """One side of a TLS connection; which side, the context says. Does not own the descriptor.
 
@@ -110,6 +118,7 @@ class Connection:
         count = self._read(scratch, limit if limit < READ_BYTES else READ_BYTES)
         if count > 0:
             data: bytes = self._context.library.ffi.unpack(scratch, count)
+            _wipe(scratch, count)
             return data
         return b"" if count == EOF else count
 
@@ -198,7 +207,7 @@ class Connection:
     def _await_theirs(self) -> int:
         try:
             while (got := self._read(_scratch(), READ_BYTES)) > 0:
-                continue
+                _wipe(_scratch(), got)
         except TlsError:
             return DONE
         return DONE if got == EOF else got
