@@ -128,6 +128,7 @@ def test_nobody_is_refused_during_many_reloads(open_path: Path) -> None:
         knocking = [threading.Thread(target=knock) for _ in range(4)]
         for thread in knocking:
             thread.start()
+        wait_until(lambda: failures or served, "a client to be served")  # the master rests by then
         descriptors = open_descriptors(gateway)
         for _ in range(20):
             before = len(served)

@@ -79,7 +79,7 @@ def test_both_serve_and_the_old_one_finishes_its_sessions(gateway: Gateway) -> N
         wait_until(lambda: serves(gateway, old), "a client to come to the old master's workers")
         gateway.process.signal(signal.SIGQUIT)
         wait_until(lambda: len(gateway.workers) == 1, "the old worker without sessions to end")
-        assert serves(gateway, new)
+        wait_until(lambda: serves(gateway, new), "the one with a session to accept no more")
         still_there(client)
         assert alive(old)
         client.close()
@@ -154,7 +154,7 @@ def test_rest_and_back_while_the_new_one_runs(gateway: Gateway) -> None:
         gateway.process.signal(signal.SIGWINCH)
         gateway.wait_for_log(r"signal 28 \(SIGWINCH\) received from \d+, stop accepting connections")
         wait_until(lambda: len(gateway.workers) == 1, "the worker without sessions to end")
-        assert serves(gateway, new)
+        wait_until(lambda: serves(gateway, new), "the one with a session to accept no more")
         still_there(client)
         # What the file says now is for the new program, and of no use to the old one.
         (gateway.directory / "gatepost.conf").write_text("word of the future;")

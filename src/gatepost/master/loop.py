@@ -134,7 +134,9 @@ class Master:
             self._hang_up(said)
         elif number == signal.SIGUSR1:
             self._log.write(Level.NOTICE, f"{said}, reopening logs")
-            self._reopen()
+            user = self._heritage.configuration[WorkerSettings].user
+            # Workers open them by name, and they are not root: as with nginx, the files become theirs.
+            self._reopen(user.uid if user is not None else None)
             self._supervisor.told(number, time.monotonic())
         elif self._supervisor.mode in (Mode.DRAIN, Mode.STOP):
             self._log.write(Level.NOTICE, f"{said}, ignored: exiting")
@@ -212,8 +214,7 @@ class Master:
         except ConfigError as error:
             self._log.write(Level.EMERG, f'{error}; the pid file stays "{self.pid_file.path}"')
 
-    def _reopen(self) -> None:
-        user = self._heritage.configuration[WorkerSettings].user
-        # Workers open them by name, and they are not root: as with nginx, the files become theirs.
-        for error in self._heritage.outputs.reopen(user.uid if user is not None else None):
+    def _reopen(self, owner: int | None = None) -> None:
+        """``owner``: the user id that the files are given to."""
+        for error in self._heritage.outputs.reopen(owner):
             self._log.write(Level.EMERG, f'open() "{error.filename}" failed ({error.errno}: {error.strerror})')
