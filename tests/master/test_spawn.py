@@ -95,3 +95,34 @@ deaths(1)
 """,
     )
     assert printed == "once "
+
+
+def test_what_a_child_inherits_stays_shared_while_it_collects_garbage(tmp_path: Path) -> None:
+    printed, _ = run(
+        tmp_path,
+        """
+import gc
+from gatepost.master.spawn import share_memory
+heap = [[number] for number in range(300_000)]  # each tracked by the collector
+def private():
+    with open("/proc/self/smaps_rollup") as file:
+        (line,) = (line for line in file if line.startswith("Private_Dirty:"))
+    return int(line.split()[1])
+def work():
+    before = private()
+    gc.collect()
+    print(private() - before > 10_000, flush=True)
+    return 0
+spawn(work, log)
+deaths(1)
+share_memory()
+spawn(work, log)
+deaths(1)
+cycle = []
+cycle.append(cycle)
+del cycle
+share_memory()
+print(gc.get_freeze_count() > 300_000, gc.collect())
+""",
+    )
+    assert printed.split() == ["True", "False", "True", "0"]

@@ -1,5 +1,9 @@
-"""A worker in front of a backend that echoes."""
+"""A worker in front of a backend that echoes, and configurations."""
 
+from pathlib import Path
+
+from gatepost.assembly import load
+from gatepost.config.build import Configuration, Installation
 from tests.functional.line_client import LineClient
 from tests.functional.scripted_backend import imap_login
 
@@ -21,3 +25,13 @@ def logged_in(port: int) -> LineClient:
     client.send(b"a LOGIN u p\r\n")
     assert client.line() == b"a OK in"
     return client
+
+
+def configure(tmp_path: Path, mail: str) -> Configuration:
+    path = tmp_path / "gatepost.conf"
+    path.write_text(f"mail {{ proxy_pass 127.0.0.1:143; {mail} }}")
+    return load(Installation(str(path)))
+
+
+def quiet(_text: str) -> None:
+    """Nobody listens."""

@@ -29,7 +29,7 @@ def load_certificates(configuration: Configuration, warn: Callable[[str], None])
     """Build every TLS context that is needed, and let go of it. Raises ConfigError."""
     if any(server[TlsSettings].demanded_by(server) for server in configuration.servers):
         # Imported here, so that a configuration without TLS never loads the library.
-        from gatepost.worker.heritage import tls_contexts
+        from gatepost.worker.contexts import tls_contexts
 
         tls_contexts(configuration, warn)
 

@@ -22,7 +22,7 @@ from .notify import forget
 from .pidfile import PidFile
 from .reload import Load, renewed, retire
 from .settings import MasterSettings
-from .spawn import reap, spawn
+from .spawn import reap, share_memory, spawn
 from .supervisor import Decision, Finish, Mode, Spawn, Supervisor, Tell
 from .upgrade import Upgrade
 
@@ -64,6 +64,7 @@ class Master:
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._log.write(Level.NOTICE, "start worker processes")
+        share_memory()
         while True:
             for decision in self._supervisor.decide(time.monotonic()):
                 status = self._perform(decision)
@@ -181,23 +182,24 @@ class Master:
         elif mode in (Mode.SERVE, Mode.REST):
             self._log.write(Level.NOTICE, f"{said}, reconfiguring")
             self._herald.reloading()
-            self._reload()
+            if self._reload():
+                share_memory()  # now that nothing holds the old configuration any more
         self._supervisor.resume()
 
-    def _reload(self) -> None:
-        """Everything new is made first; on any error the old goes on untouched."""
+    def _reload(self) -> bool:
+        """Everything new is made first; on any error the old goes on untouched, and this is False."""
         previous, is_alone = self._heritage, self._upgrade.is_alone
         try:
             heritage = renewed(previous, self._load, self._runtime, is_alone=is_alone)
         except ConfigError as error:
             self._log.write(Level.EMERG, f"{error}; the old configuration stays in force")
             self._herald.reload_failed(str(error))
-            return
+            return False
         except OSError as error:
             problem = f"{error.errno}: {error.strerror}"
             self._log.write(Level.EMERG, f"reload failed ({problem}); the old configuration stays in force")
             self._herald.reload_failed(problem)
-            return
+            return False
         self._heritage = heritage
         self._log = heritage.log
         self._herald.reloaded()
@@ -205,6 +207,7 @@ class Master:
         retire(previous, heritage, self._runtime, is_alone=is_alone)
         self._reopen()  # before there are new workers: who moves a log away may send HUP instead of USR1
         self._move_pid_file(heritage.configuration[MasterSettings].pid)
+        return True
 
     def _move_pid_file(self, path: str) -> None:
         if path == self.pid_file.path or self._upgrade.successor is not None:

@@ -1,11 +1,13 @@
 """Forking and reaping: performs what the supervisor decided."""
 
+import gc
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gatepost.libc import trim_heap
 from gatepost.log import Level, Log
 
 CRASH_STATUS = 70  # EX_SOFTWARE: the worker ended by an error of ours
@@ -17,6 +19,19 @@ class Death:
 
     pid: int
     status: int
+
+
+def share_memory() -> None:
+    """Before workers are forked: lay out what they inherit so that they leave it where it is, shared with us.
+
+    What they write to, they get a copy of. The garbage collector writes to every object that it looks at, so it
+    looks once, here, and never again at what exists now. Free memory is written to when it is used: it is given
+    back. Once for each configuration: what is laid out anew is not shared with workers that live already.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    trim_heap()
 
 
 def spawn(work: Callable[[], int], log: Log) -> int:

@@ -8,19 +8,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gatepost.config.build import Configuration, Server
+from gatepost.config.build import Configuration
 from gatepost.config.error_log import open_log
 from gatepost.log import Log, Outputs
 from gatepost.net.bind_plan import plan
 from gatepost.net.listener import Bound, Listener, open_all
-from gatepost.protocol import protocol_of
 from gatepost.session.settings import SessionSettings
 from gatepost.store.runtime import RuntimeDirectory
 from gatepost.store.zones import Zones
-from gatepost.tls.context import Context, server_context
-from gatepost.tls.engines import use_engine
-from gatepost.tls.settings import LibrarySettings, TlsSettings
+from gatepost.tls.context import Context
 
+from .contexts import tls_contexts
 from .scoreboard import Scoreboard
 from .settings import WorkerSettings
 
@@ -64,51 +62,6 @@ class Heritage:
     zones: Zones
     scoreboard: Scoreboard
     generation: int
-
-
-def tls_contexts(
-    configuration: Configuration, warn: Callable[[str], None], zones: Zones | None = None
-) -> tuple[Context | None, ...]:
-    """A TLS context for each server that may speak TLS, None for the others. Raises ConfigError.
-
-    The zones that they use are added to ``zones``.
-    """
-    zones = Zones() if zones is None else zones
-    try:
-        return _contexts(configuration, warn, zones)
-    finally:
-        # The keys are open, or never will be: nobody who reads our memory should find what opened them.
-        for server in configuration.servers:
-            passwords = server[TlsSettings].ssl_password_file
-            if passwords is not None:
-                passwords.wipe()
-
-
-def _contexts(
-    configuration: Configuration, warn: Callable[[str], None], zones: Zones
-) -> tuple[Context | None, ...]:
-    engine = configuration[LibrarySettings].ssl_engine
-    if engine is not None:
-        use_engine(engine)
-    heard: set[str] = set()
-
-    def warn_once(message: str) -> None:
-        # Servers that inherit one certificate have one thing to say about it.
-        if message not in heard:
-            heard.add(message)
-            warn(message)
-
-    return tuple(
-        server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn_once, zones=zones)
-        if speaks_tls(server)
-        else None
-        for server in configuration.servers
-    )
-
-
-def speaks_tls(server: Server) -> bool:
-    """Whether any client of this server can come to a handshake."""
-    return server[TlsSettings].demanded_by(server) is not None
 
 
 def make(
