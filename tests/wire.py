@@ -17,6 +17,7 @@ import uvloop
 
 from gatepost.config.build import defaults
 from gatepost.log import Level, Log, Output
+from gatepost.net.poller import Callback, Poller
 from gatepost.tls.context import Context, server_context
 from gatepost.tls.settings import TlsSettings
 
@@ -98,10 +99,6 @@ class TlsFar(Far):
         if not hold_last_flight:
             await self.flush()
 
-    async def take_tickets(self) -> None:
-        """Read what the server sends behind the handshake. A close with unread bytes would be a reset."""
-        self.incoming.write(await Far.read(self))
-
     async def read(self, limit: int = 65536) -> bytes:
         """Some bytes; ``b""`` at close_notify. Raises EOFError when the stream ends without one."""
         try:
@@ -177,6 +174,7 @@ def contexts() -> tuple[Context, ssl.SSLContext]:
     chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems).decode()
     settings = defaults(
         TlsSettings,
+        ssl_session_tickets=False,  # they would come with the first bytes, uncounted
         ssl_certificate=("data:" + chain,),
         ssl_certificate_key=("data:" + issued.private_key_pem.bytes().decode(),),
     )
@@ -184,49 +182,62 @@ def contexts() -> tuple[Context, ssl.SSLContext]:
     return server_context(settings, alpn=b"imap", warn=print), trusting
 
 
-class Accounts:
-    """A real loop, seen through a window that counts.
+_pollers: list[Poller] = []  # of the test that runs
 
-    ``runs`` counts callbacks of descriptors that were run, ``watched`` is what is registered: (fd, "r" or "w").
+
+def poller(loop: asyncio.AbstractEventLoop) -> Poller:
+    """The poller of ``loop``, closed with it."""
+    for known in _pollers:
+        if known.loop is loop:
+            return known
+    made = Poller(loop)
+    _pollers.append(made)
+    return made
+
+
+class Accounts(Poller):
+    """A real poller that counts.
+
+    ``runs`` counts callbacks that were run, ``watched`` is what is registered: (fd, "r" or "w").
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self.runs = 0
         self.registrations: Counter[tuple[int, str]] = Counter()
         self.watched: set[tuple[int, str]] = set()
+        _pollers.append(self)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loop, name)
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Itself, as code under test takes it."""
-        return cast("asyncio.AbstractEventLoop", self)
-
-    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
-        self._loop.add_reader(fd, self._count, callback, args)
+    def watch_reading(self, fd: int, callback: Callback) -> None:
+        super().watch_reading(fd, self._counted(callback))
         self._note(fd, "r")
 
-    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
-        self._loop.add_writer(fd, self._count, callback, args)
+    def watch_writing(self, fd: int, callback: Callback) -> None:
+        super().watch_writing(fd, self._counted(callback))
         self._note(fd, "w")
 
-    def remove_reader(self, fd: int) -> None:
-        self._loop.remove_reader(fd)
+    def ignore_reading(self, fd: int) -> None:
+        super().ignore_reading(fd)
         self.watched.discard((fd, "r"))
 
-    def remove_writer(self, fd: int) -> None:
-        self._loop.remove_writer(fd)
+    def ignore_writing(self, fd: int) -> None:
+        super().ignore_writing(fd)
         self.watched.discard((fd, "w"))
+
+    def forget(self, fd: int) -> None:
+        super().forget(fd)
+        self.watched -= {(fd, "r"), (fd, "w")}
 
     def _note(self, fd: int, way: str) -> None:
         self.watched.add((fd, way))
         self.registrations[fd, way] += 1
 
-    def _count(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.runs += 1
-        callback(*args)
+    def _counted(self, callback: Callback) -> Callback:
+        def run(events: int) -> None:
+            self.runs += 1
+            callback(events)
+
+        return run
 
 
 class Lines(Output):
@@ -265,6 +276,8 @@ def a_loop(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
     loop.set_exception_handler(lambda _, context: failures.append(context))
     yield loop
     loop.run_until_complete(loop.shutdown_default_executor())
+    while _pollers:
+        _pollers.pop().close()
     loop.close()
     gc.collect()
     assert not failures, failures[:2]

@@ -33,7 +33,7 @@ def _credentials_unchecked(patch: pytest.MonkeyPatch) -> None:
 def _starttls_keeps_its_input(patch: pytest.MonkeyPatch) -> None:
     """As in CVE-2011-0411."""
 
-    def starttls(self: BaseClient, reply: bytes) -> list[Any]:
+    def starttls(self: BaseClient[Any], reply: bytes) -> list[Any]:
         self._phase = Phase.HANDSHAKING
         return [Send(reply), StartTls()]
 

@@ -50,7 +50,8 @@ class Joined:
 
     @property
     def pending(self) -> int:
-        return max(len(self.relay._to_client), len(self.relay._to_upstream))
+        kept = len(self.relay._to_client) or int(self.relay._is_client_full)  # or by the library
+        return max(kept, len(self.relay._to_upstream))
 
     async def end(self) -> None:
         """Wait until it has ended; nothing of it may be left."""
@@ -78,20 +79,19 @@ async def join(
 ) -> Joined:
     accounts = Accounts(loop)
     one, other = pair(small=small)
-    stream = Stream(accounts.loop, other)
+    stream = Stream(accounts, other)
     client: Far
     if tls:
         ours, theirs = contexts()
         client = shaking = TlsFar(one, theirs)
         await asyncio.gather(shaking.handshake(), stream.start_tls(ours))
-        await shaking.take_tickets()
     else:
         client = Far(one)
     upstream, backend = pair(small=small)
     lines = Lines()
     log = SessionLog(lines.log(), 7, "192.0.2.1", "0.0.0.0:993")
     ended: list[Relay] = []
-    shared = Shared(accounts.loop, Deadlines(loop))
+    shared = Shared(accounts, Deadlines(loop))
     relay = kind(shared, log, *stream.release(), upstream, idle, LAST_WORDS, ended.append)
     if start:
         relay.start(b"", b"")
@@ -155,7 +155,7 @@ async def test_what_the_library_holds_at_the_start_is_not_forgotten(loop: Loop, 
     accounts = Accounts(loop)
     ours, theirs = contexts()
     one, other = pair()
-    far, stream = TlsFar(one, theirs), Stream(accounts.loop, other)
+    far, stream = TlsFar(one, theirs), Stream(accounts, other)
     await asyncio.gather(far.handshake(), stream.start_tls(ours))
     far.hold(b"a LOGIN u p\r\n")
     far.hold(b"b SELECT INBOX\r\n")
@@ -166,7 +166,7 @@ async def test_what_the_library_holds_at_the_start_is_not_forgotten(loop: Loop, 
     upstream, backend = pair()
     lines, ended = Lines(), list[Relay]()
     log = SessionLog(lines.log(), 7, "192.0.2.1", "0.0.0.0:993")
-    shared = Shared(accounts.loop, Deadlines(loop))
+    shared = Shared(accounts, Deadlines(loop))
     relay = Relay(shared, log, *stream.release(), upstream, 60.0, LAST_WORDS, ended.append)
     relay.start(b"a OK in\r\n", b"")
     joined = Joined(far, Far(backend), relay, accounts, lines, ended)
@@ -222,7 +222,7 @@ async def test_unix_sockets_are_joined_too(loop: Loop) -> None:
     upstream.setblocking(False)
     lines, ended = Lines(), list[Relay]()
     log = SessionLog(lines.log(), 7, "unix:", "unix:/run/imap")
-    shared = Shared(accounts.loop, Deadlines(loop))
+    shared = Shared(accounts, Deadlines(loop))
     relay = Relay(shared, log, ours, None, upstream, 60.0, LAST_WORDS, ended.append)
     relay.start(b"", b"")
     joined = Joined(Far(client), Far(backend), relay, accounts, lines, ended)
@@ -322,14 +322,14 @@ async def test_a_client_that_does_not_let_tls_answer_costs_nothing_and_loses_not
     """It asks for new keys and reads no answer, until there is no room left for one."""
     accounts = Accounts(loop)
     one, other = pair(small=True)
-    client, stream = KeyUpdater(one), Stream(accounts.loop, other)
+    client, stream = KeyUpdater(one), Stream(accounts, other)
     shaking = asyncio.ensure_future(stream.start_tls(contexts()[0]))
     await until(client.handshake)
     await shaking
     upstream, sock = pair(small=True)
     backend, lines, ended = Far(sock), Lines(), list[Relay]()
     log = SessionLog(lines.log(), 7, "192.0.2.1", "0.0.0.0:993")
-    shared = Shared(accounts.loop, Deadlines(loop))
+    shared = Shared(accounts, Deadlines(loop))
     relay = Relay(shared, log, *stream.release(), upstream, 60.0, LAST_WORDS, ended.append)
     relay.start(b"", b"")
     while client.ask_for_new_keys():
@@ -598,7 +598,7 @@ async def test_a_reset_behind_more_than_one_turn_can_take_is_noticed(
 ) -> None:
     monkeypatch.setattr(module, "CHUNKS_PER_TURN", 1)
     joined = await join(loop, tls=tls, start=False)
-    joined.accounts.remove_reader(joined.relay._client_fd)
+    joined.accounts.ignore_reading(joined.relay._client_fd)
     writing = asyncio.ensure_future(joined.client.write(bytes(1_000_000)))
     await until(lambda: unread(joined.relay._client) > CHUNK_BYTES + 20000)
     writing.cancel()

@@ -12,8 +12,9 @@ import pytest
 from gatepost.address import Address, unix
 from gatepost.errors import TlsError
 from gatepost.net import stream as module
+from gatepost.net.poller import Poller
 from gatepost.net.stream import LINGER_BYTES, Stream, StreamError, connect
-from tests.wire import Accounts, Far, TlsFar, contexts, pair, story, until
+from tests.wire import Accounts, Far, TlsFar, contexts, pair, poller, story, until
 
 Loop = asyncio.AbstractEventLoop
 IDLE_SECONDS = 0.05  # how long callbacks are counted; one that spins runs thousands of times
@@ -28,20 +29,20 @@ def reset_text(call: str) -> str:
     return f"{call}() failed (104: Connection reset by peer)"
 
 
-async def tls_pair(loop: Loop, *, small: bool = False) -> tuple[TlsFar, Stream]:
+async def tls_pair(poller: Poller, *, small: bool = False) -> tuple[TlsFar, Stream]:
     """A client and our stream, hands shaken."""
     ours, theirs = contexts()
     one, other = pair(small=small)
-    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    far, stream = TlsFar(one, theirs), Stream(poller, other)
     await asyncio.gather(far.handshake(), stream.start_tls(ours))
     return far, stream
 
 
-async def either(loop: Loop, *, tls: bool, small: bool = False) -> tuple[Far, Stream]:
+async def either(poller: Poller, *, tls: bool, small: bool = False) -> tuple[Far, Stream]:
     if tls:
-        return await tls_pair(loop, small=small)
+        return await tls_pair(poller, small=small)
     one, other = pair(small=small)
-    return Far(one), Stream(loop, other)
+    return Far(one), Stream(poller, other)
 
 
 ways = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
@@ -53,7 +54,7 @@ ways = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
 @ways
 @story
 async def test_reads_what_comes_and_then_the_end(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls)
+    far, stream = await either(poller(loop), tls=tls)
     reading = asyncio.ensure_future(stream.read(100))
     await asyncio.sleep(0)
     await far.write(b"hello")
@@ -72,7 +73,7 @@ async def test_reads_what_comes_and_then_the_end(loop: Loop, tls: bool) -> None:
 async def test_what_comes_with_the_last_flight_of_the_handshake_is_read(loop: Loop) -> None:
     ours, theirs = contexts()
     one, other = pair()
-    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    far, stream = TlsFar(one, theirs), Stream(poller(loop), other)
     shaking = asyncio.ensure_future(stream.start_tls(ours))
     await far.handshake(hold_last_flight=True)
     far.hold(b"a LOGIN joe secret\r\n")
@@ -88,7 +89,7 @@ async def test_what_comes_with_the_last_flight_of_the_handshake_is_read(loop: Lo
 @story
 async def test_a_reset_has_a_text_for_the_log(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     reading = asyncio.ensure_future(stream.read(100))
     await asyncio.sleep(0)
     Far(one).reset()
@@ -102,7 +103,7 @@ async def test_a_reset_has_a_text_for_the_log(loop: Loop) -> None:
 @story
 async def test_bytes_ahead_of_a_reset_are_read(loop: Loop) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     reading = asyncio.ensure_future(stream.read(100))
     await asyncio.sleep(0.01)
     one.send(b"last words")
@@ -116,7 +117,7 @@ async def test_bytes_ahead_of_a_reset_are_read(loop: Loop) -> None:
 @story
 async def test_peeking_leaves_what_has_arrived(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     peeking = asyncio.ensure_future(stream.peek(4))
     await asyncio.sleep(0)
     one.send(b"0123456789")
@@ -134,13 +135,13 @@ async def test_peeking_leaves_what_has_arrived(loop: Loop) -> None:
 @story
 async def test_a_reset_ends_peeking_and_taking(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     Far(one).reset()
     with pytest.raises(StreamError, match=r"^recv\(\) failed \(104: Connection reset by peer\)$"):
         await stream.peek(100)
     stream.close()
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     Far(one).reset()
     with pytest.raises(StreamError, match=r"^recv\(\) failed \(104: Connection reset by peer\)$"):
         stream.take(1)
@@ -153,19 +154,19 @@ async def test_a_reset_ends_peeking_and_taking(loop: Loop) -> None:
 @story
 async def test_our_end_of_the_connection(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     assert stream.local_address == Address(socket.AF_INET, *one.getpeername())
     stream.close()
     one.close()
     left, right = socket.socketpair()
-    stream = Stream(loop, right)
+    stream = Stream(poller(loop), right)
     assert stream.local_address == unix("")
     stream.close()
     left.close()
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         left = socket.create_connection(listener.getsockname()[:2])
         right = listener.accept()[0]
-    stream = Stream(loop, right)
+    stream = Stream(poller(loop), right)
     assert stream.local_address == Address(socket.AF_INET6, "::1", left.getpeername()[1])
     stream.close()
     left.close()
@@ -173,7 +174,7 @@ async def test_our_end_of_the_connection(loop: Loop) -> None:
 
 @story
 async def test_a_reset_under_tls_is_a_tls_error(loop: Loop) -> None:
-    far, stream = await tls_pair(loop)
+    far, stream = await tls_pair(poller(loop))
     far.reset()
     with pytest.raises(TlsError, match=r"SSL_read\(\) failed .*104: Connection reset by peer"):
         await stream.read(100)
@@ -183,7 +184,7 @@ async def test_a_reset_under_tls_is_a_tls_error(loop: Loop) -> None:
 @story
 async def test_no_handshake_without_a_client_hello(loop: Loop) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     await far.write(b"a LOGIN joe secret\r\n")
     with pytest.raises(TlsError, match="SSL_do_handshake"):
         await stream.start_tls(contexts()[0])
@@ -212,7 +213,7 @@ async def test_a_client_that_says_nothing_costs_no_handshake(loop: Loop) -> None
 @ways
 @story
 async def test_all_of_it_is_written_through_small_buffers(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls, small=True)
+    far, stream = await either(poller(loop), tls=tls, small=True)
     data = os.urandom(1_000_003)
     writing = asyncio.ensure_future(stream.write(data))
     assert await far.read_exactly(len(data)) == data
@@ -224,7 +225,7 @@ async def test_all_of_it_is_written_through_small_buffers(loop: Loop, tls: bool)
 @ways
 @story
 async def test_writes_one_after_the_other_keep_their_order(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls, small=True)
+    far, stream = await either(poller(loop), tls=tls, small=True)
     pieces = [os.urandom(size) for size in (1, 16384, 16385, 70000, 3, 300000)]
 
     async def write_all() -> None:
@@ -242,7 +243,7 @@ async def test_writes_one_after_the_other_keep_their_order(loop: Loop, tls: bool
 @story
 async def test_writing_to_who_is_gone_has_a_text_for_the_log(loop: Loop) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     far.reset()
     with pytest.raises(StreamError) as caught:
         await stream.write(b"hello")
@@ -252,8 +253,7 @@ async def test_writing_to_who_is_gone_has_a_text_for_the_log(loop: Loop) -> None
 
 @story
 async def test_writing_behind_the_end_of_a_client_that_is_gone_fails_too(loop: Loop) -> None:
-    far, stream = await tls_pair(loop)
-    await far.take_tickets()
+    far, stream = await tls_pair(poller(loop))
     far.hold_close_notify()
     await far.flush()
     far.close()
@@ -270,7 +270,7 @@ async def test_writing_behind_the_end_of_a_client_that_is_gone_fails_too(loop: L
 @story
 async def test_the_descriptor_is_registered_once(loop: Loop, tls: bool) -> None:
     accounts = Accounts(loop)
-    far, stream = await either(accounts.loop, tls=tls)
+    far, stream = await either(accounts, tls=tls)
     accounts.registrations.clear()
 
     async def answer() -> None:
@@ -293,7 +293,7 @@ async def test_the_descriptor_is_registered_once(loop: Loop, tls: bool) -> None:
 @story
 async def test_a_client_that_talks_while_nobody_reads_costs_nothing(loop: Loop, tls: bool) -> None:
     accounts = Accounts(loop)
-    far, stream = await either(accounts.loop, tls=tls)
+    far, stream = await either(accounts, tls=tls)
     reading = asyncio.ensure_future(stream.read(100))
     await asyncio.sleep(0)
     await far.write(b"one")
@@ -311,7 +311,7 @@ async def test_a_client_that_talks_while_nobody_reads_costs_nothing(loop: Loop, 
 @story
 async def test_a_client_that_talks_and_does_not_read_costs_nothing(loop: Loop, tls: bool) -> None:
     accounts = Accounts(loop)
-    far, stream = await either(accounts.loop, tls=tls, small=True)
+    far, stream = await either(accounts, tls=tls, small=True)
     data = bytes(1_000_000)
 
     async def answer() -> None:
@@ -339,7 +339,7 @@ async def test_a_client_that_talks_and_does_not_read_costs_nothing(loop: Loop, t
 @story
 async def test_a_closed_stream_has_no_part_in_the_next_owner_of_its_number(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     reading = asyncio.ensure_future(stream.read(10))
     await asyncio.sleep(0.01)
     number = stream.fd
@@ -354,7 +354,7 @@ async def test_a_closed_stream_has_no_part_in_the_next_owner_of_its_number(loop:
         spare += [far, ours]
         if number in (far.fileno(), ours.fileno()):
             break
-    fresh = Stream(loop, far if far.fileno() == number else ours)
+    fresh = Stream(poller(loop), far if far.fileno() == number else ours)
     peer = Far(ours if fresh.socket is far else far)
     await peer.write(b"fresh")
     assert await fresh.read(10) == b"fresh"
@@ -366,7 +366,7 @@ async def test_a_closed_stream_has_no_part_in_the_next_owner_of_its_number(loop:
 @story
 async def test_the_new_owner_of_a_released_socket_takes_the_registration_over(loop: Loop) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     reading = asyncio.ensure_future(stream.read(10))
     await asyncio.sleep(0.01)
     await far.write(b"login")
@@ -375,38 +375,20 @@ async def test_the_new_owner_of_a_released_socket_takes_the_registration_over(lo
     stream.close()
     assert (sock, tls) == (other, None)
     seen: list[bytes] = []
-    module.watch(loop, sock.fileno(), lambda: seen.append(sock.recv(10)))
+    poller(loop).watch_reading(sock.fileno(), lambda _: seen.append(sock.recv(10)))
     await far.write(b"more")
     await until(lambda: seen)
     assert seen == [b"more"]
-    loop.remove_reader(sock.fileno())
+    poller(loop).forget(sock.fileno())
     sock.close()
     far.close()
-
-
-@story
-async def test_a_registration_can_be_taken_over_although_the_connection_was_reset(loop: Loop) -> None:
-    """uvloop tells of an error once and then closes its poll, but goes on to know it by the descriptor."""
-    one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
-    reading = asyncio.ensure_future(stream.read(10))
-    await asyncio.sleep(0.01)
-    one.send(b"login")
-    far.reset()
-    assert await reading == b"login"
-    sock, _ = stream.release()
-    told: list[bool] = []
-    module.watch(loop, sock.fileno(), lambda: told.append(True))
-    await until(lambda: told)
-    loop.remove_reader(sock.fileno())
-    sock.close()
 
 
 @ways
 @story
 async def test_a_cancelled_wait_leaves_nothing_behind(loop: Loop, tls: bool) -> None:
     accounts = Accounts(loop)
-    far, stream = await either(accounts.loop, tls=tls, small=True)
+    far, stream = await either(accounts, tls=tls, small=True)
     reading = asyncio.ensure_future(stream.read(10))
     await asyncio.sleep(0.01)
     reading.cancel()
@@ -428,7 +410,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(loop: Loop, tls: bool) -> 
 @ways
 @story
 async def test_fail_ends_a_read(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls)
+    far, stream = await either(poller(loop), tls=tls)
     reading = asyncio.ensure_future(stream.read(10))
     await asyncio.sleep(0.01)
     stream.fail(PassedError())
@@ -441,7 +423,7 @@ async def test_fail_ends_a_read(loop: Loop, tls: bool) -> None:
 @ways
 @story
 async def test_fail_ends_a_write(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls, small=True)
+    far, stream = await either(poller(loop), tls=tls, small=True)
     writing = asyncio.ensure_future(stream.write(bytes(1_000_000)))
     await asyncio.sleep(0.01)
     stream.fail(PassedError())
@@ -454,7 +436,7 @@ async def test_fail_ends_a_write(loop: Loop, tls: bool) -> None:
 @story
 async def test_fail_ends_a_handshake(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     shaking = asyncio.ensure_future(stream.start_tls(contexts()[0]))
     await asyncio.sleep(0.01)
     stream.fail(PassedError())
@@ -468,7 +450,7 @@ async def test_fail_ends_a_handshake(loop: Loop) -> None:
 @story
 async def test_fail_waits_for_the_next_wait(loop: Loop) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     await far.write(b"here already")
     stream.fail(PassedError())
     assert await stream.read(100) == b"here already"
@@ -483,7 +465,7 @@ async def test_fail_waits_for_the_next_wait(loop: Loop) -> None:
 @story
 async def test_a_failure_that_nobody_saw_can_be_taken_back(loop: Loop) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     stream.fail(PassedError())
     stream.forgive()
     reading = asyncio.ensure_future(stream.read(100))
@@ -503,7 +485,7 @@ async def test_who_has_left_is_noticed_behind_bytes_that_stay_unread(
     loop: Loop, leave: Callable[[Far], None]
 ) -> None:
     one, other = pair()
-    far, stream = Far(one), Stream(loop, other)
+    far, stream = Far(one), Stream(poller(loop), other)
     assert not stream.ended()
     await far.write(b"hello")
     await until(lambda: other.recv(5, socket.MSG_PEEK))
@@ -520,7 +502,7 @@ async def test_who_has_left_is_noticed_behind_bytes_that_stay_unread(
 @ways
 @story
 async def test_last_words_arrive_although_the_client_sent_more_than_was_read(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls)
+    far, stream = await either(poller(loop), tls=tls)
     await far.write(b"x" * 5000)
     assert await stream.read(10) == b"x" * 10
     await stream.write(b"* BYE\r\n")
@@ -541,7 +523,7 @@ async def test_finish_waits_for_who_says_nothing_only_for_a_while(
 ) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.02)
     accounts = Accounts(loop)
-    far, stream = await either(accounts.loop, tls=tls)
+    far, stream = await either(accounts, tls=tls)
     await stream.finish()
     assert stream.fd == -1
     assert accounts.watched == set()
@@ -552,7 +534,7 @@ async def test_finish_waits_for_who_says_nothing_only_for_a_while(
 @ways
 @story
 async def test_finish_does_not_listen_to_an_endless_talker(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls)
+    far, stream = await either(poller(loop), tls=tls)
 
     async def talk() -> int:
         said = 0
@@ -572,7 +554,7 @@ async def test_finish_does_not_listen_to_an_endless_talker(loop: Loop, tls: bool
 @ways
 @story
 async def test_finish_of_a_connection_that_was_reset_is_silent(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls)
+    far, stream = await either(poller(loop), tls=tls)
     far.reset()
     await stream.finish()
     assert stream.fd == -1
@@ -582,7 +564,7 @@ async def test_finish_of_a_connection_that_was_reset_is_silent(loop: Loop, tls: 
 @ways
 @story
 async def test_finish_ignores_a_failure_from_before(loop: Loop, tls: bool) -> None:
-    far, stream = await either(loop, tls=tls)
+    far, stream = await either(poller(loop), tls=tls)
     stream.fail(PassedError())
     ending = asyncio.ensure_future(stream.finish())
     assert await far.read() == b""
@@ -593,7 +575,7 @@ async def test_finish_ignores_a_failure_from_before(loop: Loop, tls: bool) -> No
 
 @story
 async def test_our_end_follows_the_clients(loop: Loop) -> None:
-    far, stream = await tls_pair(loop)
+    far, stream = await tls_pair(poller(loop))
     far.hold_close_notify()
     await far.flush()
     assert await stream.read(10) == b""
@@ -605,7 +587,7 @@ async def test_our_end_follows_the_clients(loop: Loop) -> None:
 
 @story
 async def test_close_says_nothing(loop: Loop) -> None:
-    far, stream = await tls_pair(loop)
+    far, stream = await tls_pair(poller(loop))
     stream.close()
     with pytest.raises(EOFError):
         await far.read()
@@ -618,7 +600,7 @@ async def test_close_says_nothing(loop: Loop) -> None:
 @story
 async def test_connects_and_talks(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        stream = connect(loop, Address(socket.AF_INET, *listener.getsockname()))
+        stream = connect(poller(loop), Address(socket.AF_INET, *listener.getsockname()))
         assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         reading = asyncio.ensure_future(stream.read(100))
         await asyncio.sleep(0.01)
@@ -633,7 +615,7 @@ async def test_connects_and_talks(loop: Loop) -> None:
 async def test_a_refused_connection_shows_at_the_first_read(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = Address(socket.AF_INET, *listener.getsockname())
-    stream = connect(loop, address)
+    stream = connect(poller(loop), address)
     with pytest.raises(StreamError) as caught:
         await stream.read(100)
     assert str(caught.value) == "recv() failed (111: Connection refused)"
@@ -643,7 +625,7 @@ async def test_a_refused_connection_shows_at_the_first_read(loop: Loop) -> None:
 @story
 async def test_a_unix_socket_that_is_not_there_is_told_at_once(loop: Loop, tmp_path: Path) -> None:
     with pytest.raises(StreamError) as caught:
-        connect(loop, unix(str(tmp_path / "none")))
+        connect(poller(loop), unix(str(tmp_path / "none")))
     assert (caught.value.call, caught.value.code) == ("connect", errno.ENOENT)
 
 
@@ -653,9 +635,9 @@ async def test_a_unix_socket_whose_queue_is_full_is_told_at_once(loop: Loop, tmp
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(0)  # room for one
-        waiting = connect(loop, unix(path))
+        waiting = connect(poller(loop), unix(path))
         with pytest.raises(StreamError) as caught:
-            connect(loop, unix(path))
+            connect(poller(loop), unix(path))
     assert (caught.value.call, caught.value.code) == ("connect", errno.EAGAIN)
     waiting.close()
 
@@ -663,5 +645,5 @@ async def test_a_unix_socket_whose_queue_is_full_is_told_at_once(loop: Loop, tmp
 @story
 async def test_a_path_too_long_for_a_unix_socket_is_an_error_like_others(loop: Loop) -> None:
     with pytest.raises(StreamError) as caught:
-        connect(loop, unix("/" + "x" * 200))
+        connect(poller(loop), unix("/" + "x" * 200))
     assert caught.value.call == "connect"

@@ -13,7 +13,7 @@ from gatepost.sasl.mechanism import Credentials
 from tests.transcript import Mode, cases, play
 
 
-class Toy(BaseClient):
+class Toy(BaseClient[ClientRules]):
     """Speaks ``TLS``, ``LOGIN user password`` and ``AUTH mechanism [response]``."""
 
     __slots__ = ()

@@ -8,7 +8,7 @@ import pytest
 from gatepost.net.proxy_protocol import MAX_HEADER_BYTES, SIGNATURE, HeaderError, Proxied
 from gatepost.net.stream import Stream, StreamError
 from gatepost.session.arrival import read_proxy_header
-from tests.wire import Accounts, Far, TlsFar, contexts, pair, story
+from tests.wire import Accounts, Far, TlsFar, contexts, pair, poller, story
 
 Loop = asyncio.AbstractEventLoop
 
@@ -33,7 +33,7 @@ async def test_what_follows_stays_in_the_socket(
     one, other = pair()
     one.send(header + behind)
     one.shutdown(socket.SHUT_WR)
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     assert await read_proxy_header(stream) == proxied
     assert await Far(other).read_all() == behind
     stream.close()
@@ -44,7 +44,7 @@ async def test_what_follows_stays_in_the_socket(
 @story
 async def test_byte_by_byte(loop: Loop, header: bytes, proxied: Proxied | None) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     reading = asyncio.ensure_future(read_proxy_header(stream))
     sent = header + b"a"
     step = max(1, len(header) // 60)
@@ -62,7 +62,7 @@ async def test_byte_by_byte(loop: Loop, header: bytes, proxied: Proxied | None) 
 async def test_a_handshake_right_behind_the_header(loop: Loop) -> None:
     ours, theirs = contexts()
     one, other = pair()
-    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    far, stream = TlsFar(one, theirs), Stream(poller(loop), other)
     for piece in (LINE[:10], LINE[10:]):
         await Far.write(far, piece)
 
@@ -81,7 +81,7 @@ async def test_a_handshake_right_behind_the_header(loop: Loop) -> None:
 async def test_waiting_for_the_rest_does_not_spin(loop: Loop) -> None:
     one, other = pair()
     accounts = Accounts(loop)
-    stream = Stream(accounts.loop, other)
+    stream = Stream(accounts, other)
     reading = asyncio.ensure_future(read_proxy_header(stream))
     one.send(BINARY[:20])
     await asyncio.sleep(IDLE_SECONDS)
@@ -108,7 +108,7 @@ async def test_what_is_no_header(loop: Loop, data: bytes, text: str) -> None:
     one, other = pair()
     one.send(data)
     one.shutdown(socket.SHUT_WR)
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     with pytest.raises(HeaderError) as caught:
         await read_proxy_header(stream)
     assert str(caught.value) == text
@@ -119,7 +119,7 @@ async def test_what_is_no_header(loop: Loop, data: bytes, text: str) -> None:
 @story
 async def test_a_reset(loop: Loop) -> None:
     one, other = pair()
-    stream = Stream(loop, other)
+    stream = Stream(poller(loop), other)
     reading = asyncio.ensure_future(read_proxy_header(stream))
     one.send(LINE[:10])
     await asyncio.sleep(IDLE_SECONDS)

@@ -7,7 +7,7 @@ from gatepost.log import SessionLog
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.relay import Relay, Shared
 from gatepost.session.endpoint import Host
-from tests.wire import Far, Lines, pair, story
+from tests.wire import Far, Lines, pair, poller, story
 
 Loop = asyncio.AbstractEventLoop
 
@@ -26,7 +26,7 @@ def relay(host: Host) -> tuple[Relay, Far, Far]:
 @story
 async def test_a_relay_is_one_client_with_two_sockets_until_it_ends(loop: Loop) -> None:
     wheel = Deadlines(loop)
-    host = Host(loop, wheel, Shared(loop, wheel))
+    host = Host(Shared(poller(loop), wheel))
     assert (host.count, host.sockets) == (0, 0)
     first, client, upstream = relay(host)
     _, other_client, other_upstream = relay(host)

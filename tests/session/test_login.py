@@ -22,7 +22,7 @@ from gatepost.session.login import (
     UpstreamLogin,
     without_password,
 )
-from tests.wire import Accounts, Far, Lines, story
+from tests.wire import Accounts, Far, Lines, poller, story
 
 from .edge import PASSWORD, Backend
 
@@ -70,7 +70,7 @@ class Attempt:
         else:
             address = backend
         self.room = Room()
-        self.login = UpstreamLogin(self.accounts.loop, address, header, machine, self.log, self.room)
+        self.login = UpstreamLogin(self.accounts, address, header, machine, self.log, self.room)
         self.running = asyncio.ensure_future(self.login.run())
 
     async def failure(self) -> LoginFailedError:
@@ -305,7 +305,7 @@ async def test_time_is_over(loop: Loop, stage: str) -> None:
 @story
 async def test_time_is_over_before_anything_began(loop: Loop) -> None:
     log = SessionLog(Lines().log(), 1, "192.0.2.1", "0.0.0.0:143")
-    login = UpstreamLogin(loop, unix("/nowhere"), b"", imap(), log, Room())
+    login = UpstreamLogin(poller(loop), unix("/nowhere"), b"", imap(), log, Room())
     login.fail(LoginTimedOutError())
     login.close()
 
@@ -316,7 +316,7 @@ async def test_without_room_nothing_is_connected(loop: Loop) -> None:
     log = SessionLog(Lines().log(), 1, "192.0.2.1", "0.0.0.0:143")
     address = Address(socket.AF_INET, *backend.socket.getsockname())
     room = Room(0)
-    login = UpstreamLogin(loop, address, b"", imap(), log, room)
+    login = UpstreamLogin(poller(loop), address, b"", imap(), log, room)
     with pytest.raises(LoginFailedError, match=r"^0 worker_connections are not enough$") as caught:
         await login.run()
     assert caught.value.level is Level.ALERT

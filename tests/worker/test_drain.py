@@ -12,6 +12,7 @@ from gatepost.net.relay import Relay, Shared
 from gatepost.session.endpoint import Host
 from gatepost.worker import drain as module
 from gatepost.worker.drain import CUTS_PER_SECOND, MAX_CUTTING_SECONDS, STEP_SECONDS, drain, lot
+from tests.wire import poller
 
 LIMIT_SECONDS = 20
 
@@ -22,7 +23,7 @@ class Scene:
     def __init__(self, log_path: str) -> None:
         loop = asyncio.get_running_loop()
         wheel = Deadlines(loop)
-        self.host = Host(loop, wheel, Shared(loop, wheel))
+        self.host = Host(Shared(poller(loop), wheel))
         self.log_path = log_path
         self.client, self.upstream = self.add()
 

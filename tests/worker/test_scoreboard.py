@@ -10,12 +10,20 @@ import time
 import pytest
 
 from gatepost.net.deadlines import Deadline, Deadlines
+from gatepost.net.poller import Poller
 from gatepost.net.relay import Shared
 from gatepost.session.endpoint import Host
 from gatepost.worker.scoreboard import CELL_BYTES, GROWING, WIDTH, Cell, Reporter, Row, Scoreboard, State
 from tests.net.test_deadlines import Clock
 
 Loop = asyncio.AbstractEventLoop
+
+
+class NoSockets(Poller):
+    """For a loop that cannot watch descriptors: nobody here has one."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
 
 
 class Scene:
@@ -25,7 +33,7 @@ class Scene:
         self.clock = Clock()
         loop: Loop = self.clock  # type: ignore[assignment]
         wheel = Deadlines(loop)
-        self.host = Host(loop, wheel, Shared(loop, wheel))
+        self.host = Host(Shared(NoSockets(loop), wheel))
         self.place = board.claim()
         self.board = board
         self.reporter = Reporter(board.cells(self.place), generation, self.host)
@@ -201,6 +209,7 @@ def test_only_what_grows_has_a_total(cell: Cell) -> None:
 
 MEMORY = """
 from gatepost.worker.scoreboard import Cell, Scoreboard
+from tests.wire import poller
 def shared():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("RssShmem:"))

@@ -172,14 +172,16 @@ class HttpAuth:
         def made() -> Connection:
             return Connection(loop, pool, self._server, place)
 
-        found: Connection | None = None
-        try:
+        async def opened() -> Connection:
             async with asyncio.timeout_at(deadline):
                 if address.family is socket.AF_UNIX:
-                    found = (await loop.create_unix_connection(made, address.host))[1]
-                else:
-                    found = (await loop.create_connection(made, address.host, address.port))[1]
-                return found
+                    return (await loop.create_unix_connection(made, address.host))[1]
+                return (await loop.create_connection(made, address.host, address.port))[1]
+
+        found: Connection | None = None
+        try:
+            found = await loop.create_task(opened())  # a session is no task, and only tasks have time limits
+            return found
         except TimeoutError as error:
             code = errno.ETIMEDOUT
             raise AuthError(f"auth http server {self._server} timed out ({code}: {os.strerror(code)})") from error

@@ -95,27 +95,27 @@ class Reader:
         self.touched = True
         if self.answer is None:
             buffer = self._buffer + data
-            end = self._read_head(buffer)
+            end, answer = self._read_head(buffer)
             self._head_bytes += end
-            if self._head_bytes + (len(buffer) - end if self.answer is None else 0) > MAX_HEAD_BYTES:
-                self.answer = None
+            if self._head_bytes + (len(buffer) - end if answer is None else 0) > MAX_HEAD_BYTES:
                 raise AuthError(f"auth http server {self._server} sent too long header")
             self._buffer = data = buffer[end:]
-            if self.answer is None:
+            if answer is None:
                 return Fate.OPEN
+            self.answer = answer
             self._buffer = b""
             if self._persistent:
-                self._body = _body(self.answer.status, self._framing)
+                self._body = _body(answer.status, self._framing)
         return Fate.SPENT if self._body is None else self._body.receive(data)
 
-    def _read_head(self, buffer: bytes) -> int:
-        """Read the complete lines of ``buffer``; returns where they end. Sets ``answer`` at the end of the head."""
+    def _read_head(self, buffer: bytes) -> tuple[int, Answer | None]:
+        """Read the complete lines of ``buffer``; where they end, and the answer if that is the end of the head."""
         at = 0
         while True:
             if not self._in_fields:
                 start = self._read_status_line(buffer, at)
                 if start is None:
-                    return at
+                    return at, None
                 self._in_fields = True
                 at = start
             found = _LINES.match(buffer, at)
@@ -125,10 +125,9 @@ class Reader:
             if found[2] is None:
                 if not _LINE_BEGUN.fullmatch(buffer, at):
                     raise AuthError(f"auth http server {self._server} sent invalid header in response")
-                return at
+                return at, None
             if self._draft.status not in _INTERIM:
-                self.answer = self._draft
-                return at
+                return at, self._draft
             self._draft = Answer()
             self._persistent = False
             self._framing.clear()

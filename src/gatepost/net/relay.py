@@ -10,11 +10,10 @@ The end of one side is passed to the other only after its last byte: a reply tha
 stream still reaches the client. When one side has ended, the other gets a shorter silence to finish. What a side
 sent before it was reset still arrives, too; what is meant for a side that is gone is thrown away.
 
-A side is read until the kernel has nothing more, although a short read mostly says as much: uvloop tells only once
-of a reset, and the call in which it does may find bytes in front of it.
+A side that has sent less than there is room for is not asked again before the kernel tells of more, unless it has
+told of the end: then the end is read together with the last bytes.
 """
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -26,7 +25,8 @@ from gatepost.log import Level, SessionLog
 from gatepost.tls.connection import WANT_WRITE, Connection, RecvBuffer, recv_buffer
 
 from .deadlines import Deadline, Deadlines
-from .stream import send_tls, watch
+from .poller import ENDED, Poller
+from .stream import send_tls
 
 CHUNK_BYTES = 65536  # four full TLS records; larger chunks no longer lower the cost per byte
 CHUNKS_PER_TURN = 4  # then others get their turn
@@ -38,10 +38,10 @@ UPSTREAM_GONE_SECONDS = 3.0  # silence granted to the client after the upstream'
 class Shared:
     """What all relays of one worker share."""
 
-    __slots__ = ("buffer", "loop", "wheel")
+    __slots__ = ("buffer", "poller", "wheel")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: Deadlines) -> None:
-        self.loop = loop
+    def __init__(self, poller: Poller, wheel: Deadlines) -> None:
+        self.poller = poller
         self.wheel = wheel
         self.buffer: RecvBuffer = recv_buffer(CHUNK_BYTES)
 
@@ -109,19 +109,19 @@ class Relay:
     def start(self, to_client: bytes, to_upstream: bytes) -> None:
         """Begin with what the login left over for each side."""
         self._deadline.set(self._idle_seconds)
-        loop = self._shared.loop
-        watch(loop, self._client_fd, self._on_client_readable)
-        watch(loop, self._upstream_fd, self._on_upstream_readable)
+        poller = self._shared.poller
+        poller.watch_reading(self._client_fd, self._on_client_readable)
+        poller.watch_reading(self._upstream_fd, self._on_upstream_readable)
         if to_client:
             self._give_client(memoryview(to_client))
         if to_upstream and self._client_fd >= 0:
             self._give_upstream(memoryview(to_upstream))
         if self._tls is not None and self._client_fd >= 0 and self._tls.has_pending():
-            loop.call_soon(self._on_client_readable)  # what the library already holds, the loop cannot see
+            self._read_on()
 
     def shut_down(self) -> None:
         """End now, from outside: the worker has to go. A client that is not in the middle of a reply hears why."""
-        if self._client_fd >= 0 and not self._to_client and not self._upstream_done:
+        if self._client_fd >= 0 and not self._is_client_full and not self._upstream_done:
             self._write_client(self._last_words)
             if self._tls is not None:
                 self._tls.shutdown()
@@ -129,7 +129,11 @@ class Relay:
 
     # Client to upstream
 
-    def _on_client_readable(self) -> None:
+    def _read_on(self) -> None:
+        """What the library already holds, the poller cannot see."""
+        self._shared.poller.loop.call_soon(self._on_client_readable, 0)
+
+    def _on_client_readable(self, events: int) -> None:
         if self._client_fd < 0 or self._to_upstream or self._client_done:
             return
         tls = self._tls
@@ -150,28 +154,31 @@ class Relay:
                 elif count == WANT_WRITE:
                     self._read_after_writing()
                 return
-            if self._upstream_lost:
-                continue  # but read: a close with unread bytes is a reset, which may overtake the last reply
-            self._deadline.extend(self._idle_seconds)
-            self._give_upstream(buffer.view[:count])
-            if self._to_upstream or self._client_fd < 0:
+            if not self._upstream_lost:
+                self._deadline.extend(self._idle_seconds)
+                self._give_upstream(buffer.view[:count])
+                if self._to_upstream or self._client_fd < 0:
+                    return
+            # Else read, too: a close with unread bytes is a reset, which may overtake the last reply.
+            if count < CHUNK_BYTES and not events & ENDED and (tls is None or not tls.is_over):
                 return
-        self._shared.loop.call_soon(self._on_client_readable)
+        if tls is not None:
+            self._read_on()
 
     def _read_after_writing(self) -> None:
         """TLS has something to say before it reads on, and the client does not take it."""
-        loop = self._shared.loop
-        loop.remove_reader(self._client_fd)
-        loop.add_writer(self._client_fd, self._on_client_writable)
+        poller = self._shared.poller
+        poller.ignore_reading(self._client_fd)
+        poller.watch_writing(self._client_fd, self._on_client_writable)
 
     def _give_upstream(self, data: memoryview) -> None:
         self.received += len(data)
         taken = self._write_upstream(data)
         if taken < len(data):
             self._to_upstream = bytes(data[taken:])
-            loop = self._shared.loop
-            loop.remove_reader(self._client_fd)
-            loop.add_writer(self._upstream_fd, self._on_upstream_writable)
+            poller = self._shared.poller
+            poller.ignore_reading(self._client_fd)
+            poller.watch_writing(self._upstream_fd, self._on_upstream_writable)
 
     def _write_upstream(self, data: bytes | memoryview) -> int:
         """How many bytes the upstream took. When it is gone, all: there is nobody to keep them for."""
@@ -186,31 +193,31 @@ class Relay:
             self._upstream_lost = True
             return len(data)
 
-    def _on_upstream_writable(self) -> None:
+    def _on_upstream_writable(self, _events: int) -> None:
         taken = self._write_upstream(self._to_upstream)
         if taken:
             self._deadline.extend(self._idle_seconds)
             self._to_upstream = self._to_upstream[taken:]
         if self._to_upstream:
             return
-        loop = self._shared.loop
-        loop.remove_writer(self._upstream_fd)
+        poller = self._shared.poller
+        poller.ignore_writing(self._upstream_fd)
         if self._client_done:
             self._end_upstream_side()
         else:
-            watch(loop, self._client_fd, self._on_client_readable)
-            self._on_client_readable()  # the library may hold bytes that the loop cannot see
+            poller.watch_reading(self._client_fd, self._on_client_readable)
+            self._on_client_readable(0)  # the library may hold bytes that the poller cannot see
 
     def _client_ended(self) -> None:
         self._client_done = True
-        self._shared.loop.remove_reader(self._client_fd)
+        self._shared.poller.ignore_reading(self._client_fd)
         if not self._to_upstream:
             self._end_upstream_side()
 
     def _end_upstream_side(self) -> None:
         """The client's last byte has been handed on."""
         if self._upstream_done:
-            if not self._to_client:
+            if not self._is_client_full:
                 self._end_client_side()
             return
         with contextlib.suppress(OSError):  # gone: reading will tell
@@ -219,8 +226,8 @@ class Relay:
 
     # Upstream to client
 
-    def _on_upstream_readable(self) -> None:
-        if self._client_fd < 0 or self._to_client or self._upstream_done:
+    def _on_upstream_readable(self, events: int) -> None:
+        if self._client_fd < 0 or self._is_client_full or self._upstream_done:
             return
         view = self._shared.buffer.view
         for _ in range(CHUNKS_PER_TURN):
@@ -237,25 +244,48 @@ class Relay:
                 self._upstream_ended()
                 return
             self._deadline.extend(self._idle_seconds)
-            self._give_client(view[:count])
-            if self._to_client or self._upstream_done or self._client_fd < 0:
+            if events & ENDED and self._is_upstream_over():
+                self._give_client(view[:count], last=True)
+                if self._client_fd >= 0 and not self._upstream_done:
+                    self._upstream_ended()
                 return
-        self._shared.loop.call_soon(self._on_upstream_readable)
+            self._give_client(view[:count])
+            if self._is_client_full or self._upstream_done or self._client_fd < 0:
+                return
+            if count < CHUNK_BYTES and not events & ENDED:
+                return
 
-    def _give_client(self, data: memoryview) -> None:
+    def _is_upstream_over(self) -> bool:
+        """Whether the end comes next: it can then leave together with the bytes before it."""
+        try:
+            return not self._upstream.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # it is told only once
+            self._tell(error, "recv", client=False)
+            self._upstream_lost = True
+            return True
+
+    @property
+    def _is_client_full(self) -> bool:
+        """Whether something is kept for it, here or by the library."""
+        return bool(self._to_client) or (self._tls is not None and self._tls.unsent)
+
+    def _give_client(self, data: memoryview, *, last: bool = False) -> None:
         self.sent += len(data)
-        taken = self._write_client(data)
+        taken = self._write_client(data, last=last)
         if taken < len(data):
             self._to_client = bytes(data[taken:])
-            loop = self._shared.loop
-            loop.remove_reader(self._upstream_fd)
-            loop.add_writer(self._client_fd, self._on_client_writable)
+        if self._is_client_full:
+            poller = self._shared.poller
+            poller.ignore_reading(self._upstream_fd)
+            poller.watch_writing(self._client_fd, self._on_client_writable)
 
-    def _write_client(self, data: bytes | memoryview) -> int:
+    def _write_client(self, data: bytes | memoryview, *, last: bool = False) -> int:
         """How many bytes the client took. When it is gone, all: the session may have ended then."""
         tls = self._tls
         try:
-            return self._client.send(data) if tls is None else send_tls(tls, data)
+            return self._client.send(data) if tls is None else send_tls(tls, data, last=last)
         except BlockingIOError:
             return 0
         except (OSError, TlsError) as error:
@@ -272,44 +302,44 @@ class Relay:
         """It takes nothing any more, so the upstream need not say anything. What the client sent still goes up."""
         self._to_client = b""
         self._upstream_done = True
-        loop = self._shared.loop
-        loop.remove_writer(self._client_fd)
-        loop.remove_reader(self._upstream_fd)
+        poller = self._shared.poller
+        poller.ignore_writing(self._client_fd)
+        poller.ignore_reading(self._upstream_fd)
         self._limit_silence(CLIENT_GONE_SECONDS)
 
-    def _on_client_writable(self) -> None:
-        if self._to_client:
+    def _on_client_writable(self, _events: int) -> None:
+        if self._is_client_full:
             taken = self._write_client(self._to_client)
             if self._client_fd < 0:
                 return
             if taken:
                 self._deadline.extend(self._idle_seconds)
                 self._to_client = self._to_client[taken:]
-            if self._to_client:
+            if self._is_client_full:
                 return
-        loop = self._shared.loop
-        loop.remove_writer(self._client_fd)
+        poller = self._shared.poller
+        poller.ignore_writing(self._client_fd)
         if self._tls is not None and not self._to_upstream and not self._client_done:
-            watch(loop, self._client_fd, self._on_client_readable)
-            self._on_client_readable()  # it may have waited for this
+            poller.watch_reading(self._client_fd, self._on_client_readable)
+            self._on_client_readable(0)  # it may have waited for this
             if self._client_fd < 0:
                 return
         if self._upstream_done:
             self._end_client_side()
         else:
-            watch(loop, self._upstream_fd, self._on_upstream_readable)
+            poller.watch_reading(self._upstream_fd, self._on_upstream_readable)
 
     def _upstream_ended(self) -> None:
         self._upstream_done = True
-        self._shared.loop.remove_reader(self._upstream_fd)
-        if not self._to_client:
+        self._shared.poller.ignore_reading(self._upstream_fd)
+        if not self._is_client_full:
             self._end_client_side()
 
     def _end_client_side(self) -> None:
         """The upstream's last byte has been handed on."""
-        if self._tls is not None and self._tls.shutdown() == WANT_WRITE:
+        if self._tls is not None and not self._tls.has_closed and self._tls.shutdown() == WANT_WRITE:
             # No room behind the last bytes; without close_notify they would look cut off.
-            self._shared.loop.add_writer(self._client_fd, self._on_client_writable)
+            self._shared.poller.watch_writing(self._client_fd, self._on_client_writable)
         elif self._client_done:
             if not self._to_upstream:
                 self._end()
@@ -349,10 +379,9 @@ class Relay:
     def _end(self, level: Level | None = None, text: str = "", action: str = "") -> None:
         if self._client_fd < 0:
             return
-        loop = self._shared.loop
-        for fd in (self._client_fd, self._upstream_fd):
-            loop.remove_reader(fd)
-            loop.remove_writer(fd)
+        poller = self._shared.poller
+        poller.forget(self._client_fd)
+        poller.forget(self._upstream_fd)
         self._deadline.drop()
         if self._tls is not None:
             if level is None:

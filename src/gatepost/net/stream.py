@@ -1,24 +1,26 @@
 """One byte stream over a non-blocking socket, plain or TLS, for the time before the relay.
 
 Theory of operation. Every call first tries the socket; only when the kernel has nothing does it wait. The
-descriptor is registered with the loop at the first wait and then stays registered: most of the time the
-next thing a session does is wait for the same descriptor again, and each change would be a system call. If it
-becomes readable while nobody wants to read (a client that talks while we ask the authentication service, or that
-does not take our answers), it is taken out until the next wait, so that a level-triggered loop does not spin.
+descriptor is watched from the first wait on: most of the time the next thing a session does is wait for the same
+descriptor again, and each change would be a system call. If it becomes readable while nobody wants to read (a
+client that talks while we ask the authentication service, or that does not take our answers), it is taken out
+until the next wait, so that it is not told of again and again.
 
-One task uses a stream at a time. ``fail`` ends its wait from outside: that is how deadlines reach a session.
+One coroutine uses a stream at a time, and waits for the stream itself (``Waitable``). ``fail`` ends its wait from
+outside: that is how deadlines reach a session.
 """
 
-import asyncio
 import errno
 import os
 import select
 import socket
-from collections.abc import Callable
 
 from gatepost.address import Address, unix
 from gatepost.tls.connection import DONE, EOF, WANT_READ, Connection
 from gatepost.tls.context import Context
+
+from .poller import Poller
+from .waiting import Waitable
 
 LINGER_SECONDS = 3.0  # how long a closed side may take to say that it is done, as in nginx
 LINGER_BYTES = 65536  # what is read and thrown away meanwhile, so that an endless sender cannot hold us
@@ -33,42 +35,28 @@ class StreamError(Exception):
         self.code = code
 
 
-def watch(loop: asyncio.AbstractEventLoop, fd: int, callback: Callable[[], object]) -> None:
-    """Call ``callback`` whenever ``fd`` is readable, instead of whoever is called now.
-
-    When a connection is reset, uvloop calls once and closes its poll, but still knows it by the descriptor: it is
-    then of no use until the old callback has been taken out.
-    """
-    try:
-        loop.add_reader(fd, callback)
-    except RuntimeError:
-        loop.remove_reader(fd)
-        loop.add_reader(fd, callback)
-
-
-def send_tls(tls: Connection, data: bytes | memoryview) -> int:
-    """How many bytes were taken; 0: wait. Raises TlsError, BrokenPipeError."""
-    taken = tls.write(data)
+def send_tls(tls: Connection, data: bytes | memoryview, *, last: bool = False) -> int:
+    """How many bytes were taken; 0: wait. ``last``: our end follows. Raises TlsError, BrokenPipeError."""
+    taken = tls.finish(data) if last else tls.write(data)
     if taken == EOF and data:
         # The client has said its end and is gone: the library calls that an end of the stream, even for a write.
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
     return max(0, taken)
 
 
-class Stream:
+class Stream(Waitable):
     """Owns its socket and its TLS state; ``close`` ends both."""
 
-    __slots__ = ("_failure", "_loop", "_reading", "_registered", "_waiter", "fd", "socket", "tls")
+    __slots__ = ("_poller", "_reading", "_registered", "fd", "socket", "tls")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        self._loop = loop
+    def __init__(self, poller: Poller, sock: socket.socket) -> None:
+        super().__init__(poller.loop)
+        self._poller = poller
         self.socket = sock
         self.fd = sock.fileno()
         self.tls: Connection | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._reading = False  # what is waited for: to read, or to write
         self._registered = False
-        self._failure: Exception | None = None
 
     # Reading and writing
 
@@ -113,10 +101,8 @@ class Stream:
     async def write(self, data: bytes) -> None:
         """Hand all of ``data`` to the kernel. Raises StreamError, TlsError."""
         taken = self.try_write(data)
-        if taken == len(data):
-            return
         rest = memoryview(data)[taken:]
-        while rest:
+        while rest or (self.tls is not None and self.tls.unsent):
             await self._writable()
             rest = rest[self.try_write(rest) :]
 
@@ -157,58 +143,34 @@ class Stream:
 
     # Waiting
 
-    def fail(self, error: Exception) -> None:
-        """Raise ``error`` in whoever waits, or in the next one who would."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
-        else:
-            self._failure = error
-
-    def forgive(self) -> None:
-        """Take a ``fail`` back that nobody has seen yet: what it was about is over."""
-        self._failure = None
-
     async def _ready(self, state: int) -> None:
         await (self._readable() if state == WANT_READ else self._writable())
 
     async def _readable(self) -> None:
         if not self._registered:
             self._registered = True
-            watch(self._loop, self.fd, self._on_readable)
+            self._poller.watch_reading(self.fd, self._on_readable)
         self._reading = True
-        await self._wait()
+        await self
 
     async def _writable(self) -> None:
         self._reading = False
-        self._loop.add_writer(self.fd, self._wake)
+        self._poller.watch_writing(self.fd, self._on_writable)
         try:
-            await self._wait()
+            await self
         finally:
-            self._loop.remove_writer(self.fd)
+            self._poller.ignore_writing(self.fd)
 
-    async def _wait(self) -> None:
-        if self._failure is not None:
-            error, self._failure = self._failure, None
-            raise error
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _on_readable(self) -> None:
-        waiter = self._waiter
-        if waiter is None or waiter.done() or not self._reading:
-            self._loop.remove_reader(self.fd)
-            self._registered = False
+    def _on_readable(self, _events: int) -> None:
+        if self._reading and self._resume is not None:
+            self.wake()
         else:
-            waiter.set_result(None)
+            self._poller.ignore_reading(self.fd)
+            self._registered = False
 
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    def _on_writable(self, _events: int) -> None:
+        if not self._reading:
+            self.wake()
 
     # Ending
 
@@ -216,9 +178,8 @@ class Stream:
         """Close at once, without a word: after time-outs and errors. Idempotent."""
         if self.fd < 0:
             return
-        if self._registered:
-            self._loop.remove_reader(self.fd)
-            self._registered = False
+        self._poller.forget(self.fd)
+        self._registered = False
         if self.tls is not None:
             self.tls.quiet()
             self.tls.free()
@@ -228,8 +189,8 @@ class Stream:
     def release(self) -> tuple[socket.socket, Connection | None]:
         """Give the socket and its TLS state away; ``close`` then does nothing.
 
-        The descriptor may stay registered for reading: the new owner registers its own callback over ours, which
-        costs no system call.
+        The descriptor may stay watched for reading: the new owner's callback takes the place of ours, which costs
+        no system call.
         """
         tls, self.tls = self.tls, None
         self.fd = -1
@@ -271,7 +232,7 @@ class Stream:
             self.close()
 
 
-def connect(loop: asyncio.AbstractEventLoop, address: Address) -> Stream:
+def connect(poller: Poller, address: Address) -> Stream:
     """Start to connect; the first wait on the stream learns how it ended. Raises StreamError if it cannot start."""
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -286,4 +247,4 @@ def connect(loop: asyncio.AbstractEventLoop, address: Address) -> Stream:
         if error.errno != errno.EINPROGRESS:
             sock.close()
             raise StreamError("connect", error.errno or errno.EIO) from error
-    return Stream(loop, sock)
+    return Stream(poller, sock)

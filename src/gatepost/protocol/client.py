@@ -8,6 +8,7 @@ everywhere.
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
+from typing import Generic, TypeVar
 
 from gatepost.log import Level, quoted
 from gatepost.sasl.mechanism import Credentials, SaslError, check
@@ -28,6 +29,8 @@ from .events import (
 from .framing import Framer, InvalidCommand, TooLong
 from .rules import ClientRules
 
+Rules = TypeVar("Rules", bound=ClientRules)
+
 
 class Phase(Enum):
     READING = auto()
@@ -36,15 +39,15 @@ class Phase(Enum):
     CLOSED = auto()
 
 
-class BaseClient(ABC):
+class BaseClient(ABC, Generic[Rules]):
     """The part of a ``ClientMachine`` that no protocol changes."""
 
     __slots__ = ("_dialogue", "_errors", "_input", "_phase", "_refusals", "_rules", "_tls")
 
-    _rules: ClientRules
+    _rules: Rules
     _dialogue: SaslDialogue | None  # the exchange under way
 
-    def __init__(self, rules: ClientRules, *, tls: bool) -> None:
+    def __init__(self, rules: Rules, *, tls: bool) -> None:
         self._rules = rules
         self._tls = tls
         self._input = Framer(rules.buffer_bytes)

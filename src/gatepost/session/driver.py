@@ -28,6 +28,7 @@ from gatepost.net.proxy_protocol import HeaderError, Proxied
 from gatepost.net.real_ip import client_address
 from gatepost.net.relay import Relay
 from gatepost.net.stream import Stream, StreamError
+from gatepost.net.waiting import Run
 from gatepost.protocol.events import (
     Account,
     Authenticate,
@@ -91,8 +92,8 @@ class Session:
         "_log",
         "_machine",
         "_proxied",
+        "_running",
         "_stream",
-        "_task",
         "_upstream",
         "_wake_at",
     )
@@ -103,28 +104,31 @@ class Session:
         self._address = address
         shown = "unix:" if address.family is socket.AF_UNIX else address.host
         self._log = SessionLog(endpoint.log, number, shown, endpoint.name)
-        self._stream = Stream(host.loop, sock)
+        self._stream = Stream(host.poller, sock)
         self._machine: ClientMachine | None = None
         self._proxied: Proxied | None = None
         self._upstream: UpstreamLogin | None = None
         self._deadline = Deadline(host.wheel, self._expired)
         self._attempts = 0
         self._wake_at: float | None = None  # time of the loop at which the machine wants to be woken
-        self._task: asyncio.Task[None] | None = None
         self._is_mute = True  # nothing can be said to the client now: it expects TLS, or a header is missing
         self._leaving = False
 
     def start(self) -> None:
-        """Run in a task of its own; the host keeps the session alive meanwhile."""
+        """Run as far as what has arrived allows; the host keeps the session alive from then on."""
         self._host.sessions.add(self)
         self._host.accepted += 1
-        self._task = self._host.loop.create_task(self._run())
+        self._running = Run(self._host.loop, self._run())
+        self._running.step()
+
+    def cancel(self) -> None:
+        """End at once, from outside, without a word."""
+        self._running.cancel()
 
     def shut_down(self) -> None:
         """The worker has to go: tell the client so, whatever it is waiting for, and end."""
         self._leaving = True
-        if self._task is not None:
-            self._task.cancel()
+        self._running.cancel()
 
     async def _run(self) -> None:
         """Serve the client until it has logged in or the session has ended."""
@@ -140,13 +144,13 @@ class Session:
                 raise
             self._log.write(Level.INFO, "shutdown timeout")
             await self._say_goodbye()
-        except StreamError as error:
-            self._log.write(Level.INFO if error.code in EVERYDAY else Level.CRIT, str(error))
+        except StreamError as failure:
+            self._log.write(Level.INFO if failure.code in EVERYDAY else Level.CRIT, str(failure))
         except (HeaderError, TlsError) as error:
             self._log.write(error.level, str(error))
-        except Exception as error:  # noqa: BLE001 - a bug of ours must cost one session, not the worker
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            self._log.write(Level.ALERT, f"{type(error).__name__} at {last.filename}:{last.lineno}, session ended")
+        except Exception as bug:  # noqa: BLE001 - a bug of ours must cost one session, not the worker
+            last = traceback.extract_tb(bug.__traceback__)[-1]
+            self._log.write(Level.ALERT, f"{type(bug).__name__} at {last.filename}:{last.lineno}, session ended")
         finally:
             self._deadline.drop()
             if self._stream.fd >= 0:
@@ -390,7 +394,7 @@ class Session:
         log.upstream = verdict.shown
         log.action = "connecting to upstream"
         self._upstream = login = UpstreamLogin(
-            self._host.loop,
+            self._host.poller,
             verdict.address,
             self._proxy_header(),
             machine.upstream(verdict.account),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gatepost.auth import Authenticator
 from gatepost.log import Log
 from gatepost.net.deadlines import Deadlines
+from gatepost.net.poller import Poller
 from gatepost.net.proxy_protocol import Writer
 from gatepost.net.real_ip import Trusted
 from gatepost.net.relay import Relay, Shared
@@ -52,8 +53,6 @@ class Host:
     ``on_exhausted`` is to be called when there was no descriptor for a session that needs one.
     """
 
-    loop: asyncio.AbstractEventLoop
-    wheel: Deadlines
     shared: Shared
     room: Room = field(default_factory=Room)
     on_exhausted: Callable[[], None] = _nothing
@@ -66,6 +65,18 @@ class Host:
 
     def __post_init__(self) -> None:
         self.room.counted = lambda: self.sockets
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self.shared.poller.loop
+
+    @property
+    def poller(self) -> Poller:
+        return self.shared.poller
+
+    @property
+    def wheel(self) -> Deadlines:
+        return self.shared.wheel
 
     @property
     def count(self) -> int:

@@ -1,6 +1,5 @@
 """Logging in to the server behind us: connects, and plays the upstream machine against it."""
 
-import asyncio
 import base64
 import errno
 import os
@@ -9,6 +8,7 @@ import socket
 from gatepost.address import Address
 from gatepost.errors import EVERYDAY, UpstreamError
 from gatepost.log import Level, SessionLog, quoted
+from gatepost.net.poller import Poller
 from gatepost.net.room import Place, Room
 from gatepost.net.stream import Stream, StreamError, connect
 from gatepost.protocol.events import Account, Declined, Failed, LoggedIn, Send
@@ -57,18 +57,18 @@ class UpstreamLogin:
     ``header`` is sent as soon as the connection stands, before the greeting is read; empty for none.
     """
 
-    __slots__ = ("_address", "_header", "_log", "_loop", "_machine", "_place", "_room", "_stream")
+    __slots__ = ("_address", "_header", "_log", "_machine", "_place", "_poller", "_room", "_stream")
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         address: Address,
         header: bytes,
         machine: UpstreamMachine,
         log: SessionLog,
         room: Room,
     ) -> None:
-        self._loop = loop
+        self._poller = poller
         self._address = address
         self._header = header
         self._machine = machine
@@ -86,7 +86,7 @@ class UpstreamLogin:
         if self._place is None:
             raise LoginFailedError(self._room.complaint, level=Level.ALERT)
         try:
-            self._stream = stream = connect(self._loop, self._address)
+            self._stream = stream = connect(self._poller, self._address)
             if self._header:
                 self._log.action = "sending PROXY protocol header to upstream"
                 await stream.write(self._header)

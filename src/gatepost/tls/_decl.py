@@ -18,6 +18,7 @@ from ._decl_verification import (
     VERIFICATION_FUSED_SOURCE,
     VERIFICATION_OPTIONAL,
 )
+from ._decl_wire import WIRE_FUSED, WIRE_FUSED_SOURCE
 
 FUNCTIONS = (
     """
@@ -218,6 +219,7 @@ unsigned long gatepost_declarations(void);
 """
     + SESSION_FUSED
     + VERIFICATION_FUSED
+    + WIRE_FUSED
 )
 
 _WEAK = "\n".join(
@@ -238,6 +240,7 @@ FUSED_SOURCE = (
 #include <openssl/store.h>
 #include <openssl/ui.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #if defined(LIBRESSL_VERSION_NUMBER) || defined(OPENSSL_IS_BORINGSSL) || OPENSSL_VERSION_NUMBER < 0x30000000L
 #error "gatepost needs the headers of OpenSSL 3.0 or later"
@@ -245,6 +248,11 @@ FUSED_SOURCE = (
 
 enum { GATEPOST_EOF = 0, GATEPOST_WANT_READ = -1, GATEPOST_WANT_WRITE = -2, GATEPOST_STALE = -4,
        GATEPOST_FAILED = -100 };
+"""
+    + WIRE_FUSED_SOURCE
+    + r"""
+#define GATEPOST_UNSENT (1LL << 32)
+#define GATEPOST_CLOSED (1LL << 33)
 
 /* What ended a call. Leaves the error queue and errno to the caller, who reports them. */
 static long long
@@ -266,13 +274,20 @@ static SSL *
 gatepost_new(SSL_CTX *context, int fd, int server)
 {
     SSL *ssl = SSL_new(context);
+    BIO *wire;
 
     if (ssl == NULL) return NULL;
-    if (!SSL_set_fd(ssl, fd)) {
+    wire = gatepost_bio_new(fd);
+    if (wire == NULL) {
         SSL_free(ssl);
         return NULL;
     }
-    if (server) SSL_set_accept_state(ssl); else SSL_set_connect_state(ssl);
+    SSL_set_bio(ssl, wire, wire);
+    if (server) {
+        SSL_set_accept_state(ssl);
+        SSL_set_num_tickets(ssl, 0);
+    }
+    else SSL_set_connect_state(ssl);
     return ssl;
 }
 
@@ -287,12 +302,25 @@ gatepost_free(SSL *ssl)
 static long long
 gatepost_handshake(SSL *ssl)
 {
-    int result;
+    struct gatepost_wire *wire = gatepost_wire_of(ssl);
+    long long outcome = 1;
+    int all, result;
 
     if (ERR_peek_error()) return GATEPOST_STALE;
-    errno = 0;
-    result = SSL_do_handshake(ssl);
-    return result == 1 ? 1 : gatepost_outcome(ssl, result);
+    all = gatepost_enter(wire);
+    if (all == 1 && !wire->shaken) {
+        result = SSL_do_handshake(ssl);
+        if (result != 1) outcome = gatepost_outcome(ssl, result);
+        all = gatepost_leave(wire, outcome);
+        if (result == 1) {
+            wire->shaken = 1;
+            if (SSL_is_server(ssl) && SSL_version(ssl) == TLS1_3_VERSION)
+                wire->tickets = SSL_CTX_get_num_tickets(SSL_get_SSL_CTX(ssl));
+        }
+    }
+    if (outcome <= GATEPOST_FAILED) return outcome;
+    if (all < 0) return GATEPOST_FAILED - SSL_ERROR_SYSCALL;
+    return all ? outcome : GATEPOST_WANT_WRITE;
 }
 
 /* Takes record after record until the buffer is full or the library holds nothing more. What ends the stream
@@ -300,56 +328,99 @@ gatepost_handshake(SSL *ssl)
 static long long
 gatepost_read(SSL *ssl, char *buffer, size_t room)
 {
+    struct gatepost_wire *wire = gatepost_wire_of(ssl);
+    long long outcome = 0;
     size_t total = 0, taken;
 
     if (ERR_peek_error()) return GATEPOST_STALE;
+    gatepost_enter(wire);  /* whatever became of what we had to say: they may have said something before */
     errno = 0;
-    for (;;) {
-        if (SSL_read_ex(ssl, buffer + total, room - total, &taken)) {
-            total += taken;
-            if (total == room || !SSL_has_pending(ssl)) return (long long) total;
+    do {
+        if (!SSL_read_ex(ssl, buffer + total, room - total, &taken)) {
+            outcome = gatepost_outcome(ssl, 0);
+            if (total == 0) break;
+            if (outcome == GATEPOST_WANT_READ || outcome == GATEPOST_WANT_WRITE) outcome = (long long) total;
+            else outcome = (long long) total | (1 - outcome) << 32;
+            break;
         }
-        else {
-            long long end = gatepost_outcome(ssl, 0);
+        total += taken;
+        outcome = (long long) total;
+    } while (total < room && SSL_has_pending(ssl));
+    gatepost_leave(wire, GATEPOST_FAILED);
+    return outcome;
+}
 
-            if (total == 0) return end;
-            if (end == GATEPOST_WANT_READ || end == GATEPOST_WANT_WRITE) return (long long) total;
-            return (long long) total | (1 - end) << 32;
+static size_t
+gatepost_encrypt(SSL *ssl, const char *data, size_t count, long long *end)
+{
+    size_t total = 0, taken;
+
+    while (total < count) {
+        if (!SSL_write_ex(ssl, data + total, count - total, &taken)) {
+            *end = gatepost_outcome(ssl, 0);
+            break;
         }
+        total += taken;
     }
+    return total;
+}
+
+static long long
+gatepost_say(SSL *ssl, const char *data, size_t count, int finish)
+{
+    struct gatepost_wire *wire = gatepost_wire_of(ssl);
+    long long outcome = 0, flags = 0;
+    size_t total;
+    int all;
+
+    if (ERR_peek_error()) return GATEPOST_STALE;
+    all = gatepost_enter(wire);
+    if (all <= 0) return all < 0 ? GATEPOST_FAILED - SSL_ERROR_SYSCALL : GATEPOST_WANT_WRITE;
+    for (; count > 0 && wire->tickets > 0; wire->tickets--) SSL_new_session_ticket(ssl);
+    total = gatepost_encrypt(ssl, data, count, &outcome);
+    if (finish && total == count && SSL_shutdown(ssl) >= 0) flags |= GATEPOST_CLOSED;
+    all = gatepost_leave(wire, outcome);
+    if (all < 0 && outcome > GATEPOST_FAILED) return GATEPOST_FAILED - SSL_ERROR_SYSCALL;
+    if (outcome <= GATEPOST_FAILED || (total == 0 && count > 0)) return outcome;
+    return (long long) total | flags | (all ? 0 : GATEPOST_UNSENT);
 }
 
 static long long
 gatepost_write(SSL *ssl, const char *data, size_t count)
 {
-    size_t total = 0, taken;
+    return gatepost_say(ssl, data, count, 0);
+}
 
-    if (ERR_peek_error()) return GATEPOST_STALE;
-    errno = 0;
-    while (total < count) {
-        if (SSL_write_ex(ssl, data + total, count - total, &taken)) {
-            total += taken;
-        }
-        else {
-            long long end = gatepost_outcome(ssl, 0);
-
-            if (total && (end == GATEPOST_WANT_READ || end == GATEPOST_WANT_WRITE)) break;
-            return end;
-        }
-    }
-    return (long long) total;
+/* All of `data` and close_notify behind it, in one piece. */
+static long long
+gatepost_finish(SSL *ssl, const char *data, size_t count)
+{
+    return gatepost_say(ssl, data, count, 1);
 }
 
 /* 1: both sides have closed; 0: only ours is sent. */
 static long long
 gatepost_shutdown(SSL *ssl)
 {
-    int result;
+    struct gatepost_wire *wire = gatepost_wire_of(ssl);
+    long long outcome;
+    int all, result;
 
     if (ERR_peek_error()) return GATEPOST_STALE;
-    errno = 0;
+    all = gatepost_enter(wire);
+    if (all < 0) return GATEPOST_FAILED - SSL_ERROR_SYSCALL;
+    if (all == 0) return GATEPOST_WANT_WRITE;
+    if (wire->closing) {  /* only room was missing */
+        wire->closing = 0;
+        return SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN ? 1 : 0;
+    }
     result = SSL_shutdown(ssl);
-    return result >= 0 ? result : gatepost_outcome(ssl, result);
+    outcome = result >= 0 ? result : gatepost_outcome(ssl, result);
+    all = gatepost_leave(wire, outcome);
+    if (outcome <= GATEPOST_FAILED) return outcome;
+    if (all < 0) return GATEPOST_FAILED - SSL_ERROR_SYSCALL;
+    wire->closing = !all;
+    return all ? outcome : GATEPOST_WANT_WRITE;
 }
 
 /* `arg` is the one protocol of the listener, its length in front. A client that offers only others is refused. */

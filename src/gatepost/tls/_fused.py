@@ -26,6 +26,9 @@ SSL_ERROR_ZERO_RETURN = 6
 
 AFTER_BITS = 32  # a read answers count | (1 - code) << 32 when the stream ended behind the bytes
 
+UNSENT = 1 << 32  # in what a write answers: not all of it has left: write again, even nothing
+CLOSED = 1 << 33  # in what finish answers: close_notify follows what was taken
+
 _OUTCOMES = {SSL_ERROR_WANT_READ: WANT_READ, SSL_ERROR_WANT_WRITE: WANT_WRITE, SSL_ERROR_ZERO_RETURN: EOF}
 
 _BOTH_SHUTDOWNS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
@@ -36,7 +39,9 @@ _NPN_NEGOTIATED = 1
 @dataclass(frozen=True, slots=True)
 class Fused:
     """``new(context, fd, server) -> SSL or NULL``, ``free(ssl)``, ``handshake(ssl)``, ``read(ssl, buffer, room)``,
-    ``write(ssl, data, count)``, ``shutdown(ssl)``; ``select_alpn`` is a C function pointer whose argument is the
+    ``write(ssl, data, count)``, ``finish(ssl, data, count)`` (a write with close_notify behind it),
+    ``shutdown(ssl)``,
+    ``withhold_tickets(ssl)``; ``select_alpn`` is a C function pointer whose argument is the
     one protocol, its length in front.
 
     ``admit_session(session, timeout)`` says whether a session found somewhere may still be resumed; ``ticket_made``
@@ -52,7 +57,9 @@ class Fused:
     handshake: Callable[[Any], int]
     read: Callable[[Any, Any, int], int]
     write: Callable[[Any, Any, int], int]
+    finish: Callable[[Any, Any, int], int]
     shutdown: Callable[[Any], int]
+    withhold_tickets: Callable[[Any], None]
     select_alpn: Any
     admit_session: Callable[[Any, int], int]
     ticket_made: Any
@@ -68,7 +75,9 @@ def compiled(ffi: Any, lib: Any) -> Fused:
         lib.gatepost_handshake,
         lib.gatepost_read,
         lib.gatepost_write,
+        lib.gatepost_finish,
         lib.gatepost_shutdown,
+        lib.gatepost_withhold_tickets,
         ffi.addressof(lib, "gatepost_select_alpn"),
         lib.gatepost_admit_session,
         ffi.addressof(lib, "gatepost_ticket_made"),
@@ -146,11 +155,18 @@ def interpreted(ffi: Any, lib: Any) -> Fused:
             return end
         return total
 
+    def finish(ssl: Any, data: Any, size: int) -> int:
+        taken = write(ssl, data, size)
+        return taken | CLOSED if taken == size and ssl_shutdown(ssl) >= 0 else taken
+
     def shutdown(ssl: Any) -> int:
         if peek_error():
             return STALE
         result: int = ssl_shutdown(ssl)
         return result if result >= 0 else outcome(ssl, result)
+
+    def withhold_tickets(_ssl: Any) -> None:
+        return None  # they have been sent with the handshake
 
     @ffi.callback(  # type: ignore[untyped-decorator]
         "int(SSL *, const unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *)",
@@ -173,7 +189,9 @@ def interpreted(ffi: Any, lib: Any) -> Fused:
         handshake,
         read,
         write,
+        finish,
         shutdown,
+        withhold_tickets,
         select_alpn,
         *lifetimes(ffi, lib),
         accept_certificate=accept_certificate,

@@ -20,7 +20,7 @@ from gatepost.log import Level
 
 from . import errors
 from ._abi import ffi
-from ._fused import AFTER_BITS, DONE, EOF, FAILED, STALE, WANT_READ, WANT_WRITE
+from ._fused import AFTER_BITS, CLOSED, DONE, EOF, FAILED, STALE, UNSENT, WANT_READ, WANT_WRITE
 from .context import Context
 from .facts import Facts, read_facts
 from .handover import Handover, read_handover
@@ -70,7 +70,18 @@ class Connection:
     ``free`` gives the library's memory back; garbage collection does too. Not used after that.
     """
 
-    __slots__ = ("_after", "_context", "_established", "_facts", "_fused", "_sent", "_ssl", "_unread", "_usable")
+    __slots__ = (
+        "_after",
+        "_context",
+        "_established",
+        "_facts",
+        "_fused",
+        "_sent",
+        "_ssl",
+        "_unread",
+        "_usable",
+        "unsent",
+    )
 
     def __init__(self, context: Context, fd: int) -> None:
         """Raises TlsError if the library has no memory left."""
@@ -83,6 +94,7 @@ class Connection:
         self._usable = True  # no error yet, so close_notify may be sent
         self._sent = False  # ours has been
         self._unread = False  # the handshake is done, and nobody has read since
+        self.unsent = False  # something that a write has taken waits for room: see there
         ssl = fused.new(context.pointer, fd, context.is_server)
         if not ssl:
             error = errors.failure(context.library, "SSL_new", FAILED, 0)
@@ -147,7 +159,7 @@ class Connection:
     def _read_failure(self, outcome: int) -> int | TlsError:
         if outcome == EOF:
             return EOF
-        self._usable = False
+        self._usable = self.unsent = False
         library = self._context.library
         return errors.failure(library, "SSL_read", outcome, library.ffi.errno)
 
@@ -162,18 +174,47 @@ class Connection:
         """How many bytes were taken, or ``WANT_READ`` / ``WANT_WRITE`` for none. Raises TlsError.
 
         What was not taken must come again, first and in the same order, but from anywhere in memory: a part of it
-        may already be encrypted.
+        may already be encrypted. While ``unsent``, what was taken has not all left: a write, if only of nothing,
+        goes on with it as soon as the descriptor is writable.
         """
         source = data if type(data) is bytes else self._context.library.ffi.from_buffer(data)
         outcome = self._fused.write(self._ssl, source, len(data))
-        if outcome >= WANT_WRITE:
-            return outcome
+        if outcome >= 0:
+            self.unsent = outcome > _COUNT_MASK
+            return outcome & _COUNT_MASK
         if outcome == STALE:
             errors.discard_stale(self._context.library)
             return self.write(data)
-        self._usable = False
+        return self._not_written(outcome)
+
+    def _not_written(self, outcome: int) -> int:
+        if outcome >= WANT_WRITE:
+            return outcome
+        self._usable = self.unsent = False
         library = self._context.library
         raise errors.failure(library, "SSL_write", outcome, library.ffi.errno)
+
+    @property
+    def has_closed(self) -> bool:
+        """Whether our close_notify has been written."""
+        return self._sent
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the end of the stream came right behind bytes that a read has given: the next read gives it."""
+        return self._after is not None
+
+    def finish(self, data: bytes | bytearray | memoryview) -> int:
+        """As ``write``, with close_notify behind the last byte, so that both leave together."""
+        if self._sent or not self._established:
+            return self.write(data)
+        source = data if type(data) is bytes else self._context.library.ffi.from_buffer(data)
+        outcome = self._fused.finish(self._ssl, source, len(data))
+        if outcome >= 0:
+            self.unsent = bool(outcome & UNSENT)
+            self._sent = bool(outcome & CLOSED)
+            return outcome & _COUNT_MASK
+        return self.write(data) if outcome == STALE else self._not_written(outcome)
 
     def has_pending(self) -> bool:
         """Whether a read may give something without the descriptor becoming readable."""
@@ -244,6 +285,7 @@ class Connection:
     def forget_session(self) -> None:
         """Take the session out of the caches: whoever has been refused must not resume it."""
         context = self._context
+        self._fused.withhold_tickets(self._ssl)
         forget_session(context.library, context.pointer, self._ssl)
 
     @property

@@ -16,6 +16,7 @@ import os
 import select
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from gatepost.address import Address
 from gatepost.errors import EXHAUSTED
@@ -62,7 +63,7 @@ class Accepting:
         log: Log,
     ) -> None:
         self._host = host
-        self._loop: asyncio.AbstractEventLoop = host.loop
+        self._poller = host.poller
         self._listeners = listeners
         self._endpoints = endpoints
         self._own = own
@@ -83,7 +84,7 @@ class Accepting:
             return
         self._watching = True
         for listener in self._own:
-            self._loop.add_reader(listener.socket.fileno(), self._accept, listener)
+            self._poller.watch_reading(listener.socket.fileno(), partial(self._accept, listener))
         if self._others and self._next_look is None:
             for fd in self._others:
                 self._lookout.register(fd, select.EPOLLIN)
@@ -105,17 +106,17 @@ class Accepting:
         if self._watching:
             self._watching = False
             for listener in self._own:
-                self._loop.remove_reader(listener.socket.fileno())
+                self._poller.ignore_reading(listener.socket.fileno())
 
     def pause(self) -> None:
         """Accept nothing for a while: a descriptor less for new clients is one more for those that are here."""
         if self._watching:
             self._unwatch()
-            self._loop.call_later(PAUSE_SECONDS, self.start)
+            self._poller.loop.call_later(PAUSE_SECONDS, self.start)
 
     def _look(self) -> None:
         """Serve those who wait for another worker for too long."""
-        self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)
+        self._next_look = self._poller.loop.call_later(LOOK_SECONDS, self._look)
         waiting = {fd for fd, _ in self._lookout.poll(0)}
         for fd in waiting & self._waiting:
             for _ in range(MAX_TAKEN):
@@ -123,7 +124,7 @@ class Accepting:
                     break
         self._waiting = waiting
 
-    def _accept(self, listener: Listener) -> bool:
+    def _accept(self, listener: Listener, _events: int = 0) -> bool:
         """False: there was nobody."""
         try:
             sock, peer = listener.socket.accept()

@@ -20,6 +20,7 @@ from gatepost.errors import ConfigError
 from gatepost.log import Level
 from gatepost.net.bind_plan import Route
 from gatepost.net.deadlines import Deadlines
+from gatepost.net.poller import Poller
 from gatepost.net.proxy_protocol import WRITERS
 from gatepost.net.relay import Shared
 from gatepost.net.room import Room
@@ -80,7 +81,7 @@ class Worker:
         self._log = heritage.log
         wheel = Deadlines(loop)
         limit = heritage.configuration[WorkerSettings].worker_connections
-        self._host = Host(loop, wheel, Shared(loop, wheel), Room(limit))
+        self._host = Host(Shared(Poller(loop), wheel), Room(limit))
         self._reporter = Reporter(heritage.scoreboard.cells(place), heritage.generation, self._host)
         self._resolvers: dict[ResolverSettings, Resolver] = {}
         endpoints = {

@@ -26,12 +26,11 @@ class ImapRules(ClientRules):
     capability_tls: bytes
 
 
-class ImapClient(BaseClient):
+class ImapClient(BaseClient[ImapRules]):
     """One client. See ``ClientMachine`` for the contract."""
 
     __slots__ = ("_arguments", "_handler", "_literal_bytes", "_tag", "_verb")
 
-    _rules: ImapRules
     # The command that is being put together; no handler: none is.
     _handler: "Callable[[ImapClient, list[bytes]], list[Effect]] | None"
     _arguments: list[bytes]

@@ -32,12 +32,11 @@ class Pop3Rules(ClientRules):
     methods: bytes
 
 
-class Pop3Client(BaseClient):
+class Pop3Client(BaseClient[Pop3Rules]):
     """One client. See ``ClientMachine`` for the contract."""
 
     __slots__ = ("_challenge", "_user")
 
-    _rules: Pop3Rules
     _user: bytes | None  # since USER
 
     def __init__(self, rules: Pop3Rules, *, tls: bool) -> None:

@@ -49,12 +49,11 @@ class SmtpRules(ClientRules):
 _NOBODY = Credentials(UNAUTHENTICATED, b"", b"", cleartext=False)
 
 
-class SmtpClient(BaseClient):
+class SmtpClient(BaseClient[SmtpRules]):
     """One client. See ``ClientMachine`` for the contract."""
 
     __slots__ = ("_address", "_chunk", "_extended", "_greeted", "_helo", "_host", "_mail", "_recipient")
 
-    _rules: SmtpRules
     _mail: bytes | None  # the command as it came, without its end
     _recipient: bytes | None
 
