@@ -72,12 +72,13 @@ class Smtp(Lines):
 
 
 class Imap(Lines):
-    greeting = b"* OK ready\r\n"
+    greeting = b"* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN] ready\r\n"  # as Dovecot's says
 
     def __init__(self) -> None:
         super().__init__()
         self._tag = b""
-        self._literals = 0  # lines of the LOGIN dialogue still to come
+        self._literals = 0  # lines of the LOGIN dialogue still to come, each to be asked for
+        self._unasked = 0  # the same where they come by themselves
         self._incoming = 0  # bytes of an upload still to come
         self._outgoing = 0  # bytes of a download still to send
         self._paused = False
@@ -93,6 +94,11 @@ class Imap(Lines):
         super().data_received(data)
 
     def line(self, line: bytes) -> None:
+        if self._unasked:
+            self._unasked -= 1
+            if not self._unasked:
+                self._transport.write(self._tag + b" OK logged in\r\n")
+            return
         if self._literals:
             self._literals -= 1
             self._transport.write(b"+ go on\r\n" if self._literals else self._tag + b" OK logged in\r\n")
@@ -101,6 +107,8 @@ class Imap(Lines):
         command, _, argument = rest.partition(b" ")
         self._tag = tag
         match command.upper():
+            case b"LOGIN" if argument.endswith(b"+}"):
+                self._unasked = 2
             case b"LOGIN" if argument.endswith(b"}"):
                 self._literals = 2
                 self._transport.write(b"+ go on\r\n")

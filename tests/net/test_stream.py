@@ -196,7 +196,7 @@ async def test_no_handshake_without_a_client_hello(loop: Loop) -> None:
 async def test_a_client_that_says_nothing_costs_no_handshake(loop: Loop) -> None:
     ours, theirs = contexts()
     one, other = pair()
-    far, stream = TlsFar(one, theirs), Stream(loop, other)
+    far, stream = TlsFar(one, theirs), Stream(poller(loop), other)
     shaking = asyncio.ensure_future(stream.start_tls(ours))
     await asyncio.sleep(0.01)
     assert stream.tls is None

@@ -1,8 +1,9 @@
 """One byte stream over a non-blocking socket, plain or TLS, for the time before the relay.
 
-Theory of operation. Every call first tries the socket; only when the kernel has nothing does it wait. The
-descriptor is watched from the first wait on: most of the time the next thing a session does is wait for the same
-descriptor again, and each change would be a system call. If it becomes readable while nobody wants to read (a
+Theory of operation. A write first tries the socket and waits only when the kernel takes nothing. A read waits
+first: between two lines of a dialogue there is a round trip, and the poller tells of what is there already, too.
+The descriptor is watched from the first wait on: most of the time the next thing a session does is wait for the
+same descriptor again, and each change would be a system call. If it becomes readable while nobody wants to read (a
 client that talks while we ask the authentication service, or that does not take our answers), it is taken out
 until the next wait, so that it is not told of again and again.
 
@@ -62,8 +63,10 @@ class Stream(Waitable):
 
     async def read(self, limit: int) -> bytes:
         """1 to ``limit`` bytes, or ``b""`` at the end of the stream. Raises StreamError, TlsError."""
+        tls = self.tls
+        if tls is None or not tls.has_pending():
+            await self._readable()  # what is there already is told at once; as a rule nothing is
         while True:
-            tls = self.tls
             if tls is None:
                 try:
                     return self.socket.recv(limit)

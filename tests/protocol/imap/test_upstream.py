@@ -28,6 +28,37 @@ TRANSCRIPTS = {
         B: a OK done
         >> LoggedIn(b"* CAPABILITY IMAP4rev1\r\na OK done\r\n")
     """,
+    "a server that takes literals unasked gets the whole command": r"""
+        B: * OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN] Dovecot ready.
+        P: a LOGIN {4+}
+        P: user {5+}
+        P: pa ss
+        B: * CAPABILITY IMAP4rev1
+        B: a OK done
+        >> LoggedIn(b"* CAPABILITY IMAP4rev1\r\na OK done\r\n")
+    """,
+    "so does one that takes short ones, in any letter case": r"""
+        B: * ok [capability imap4rev1 literal-] hi
+        P: a LOGIN {4+}
+        P: user {5+}
+        P: pa ss
+        B: a NO [AUTHENTICATIONFAILED] no
+        >> Declined(b"a NO [AUTHENTICATIONFAILED] no\r\n", b"NO [AUTHENTICATIONFAILED] no", True)
+    """,
+    "a continuation that nobody waits for is no verdict": r"""
+        B: * OK [CAPABILITY LITERAL+] hi
+        P: a LOGIN {4+}
+        P: user {5+}
+        P: pa ss
+        B: + go
+        >> Declined(b"+ go\r\n", b"+ go", False)
+    """,
+    "the word must be a capability of its own": r"""
+        B: * OK [CAPABILITY XLITERAL+ LITERAL+X] LITERAL+ [CAPABILITY LITERAL+]
+        P: a LOGIN {4}
+        B: + go
+        P: user {5}
+    """,
     "short lines": r"""
         B: * OK
         P: a LOGIN {4}
@@ -372,3 +403,20 @@ def test_any_bytes_in_any_cuts(stream: bytes, greeted: bool, cuts: list[int]) ->
             assert stream.endswith(effect.reply + rest)
         elif isinstance(effect, Declined):
             assert effect.text in effect.reply or not effect.reply
+
+
+GREETED = b"* OK [CAPABILITY IMAP4rev1 LITERAL-] hi\r\n"
+
+
+@pytest.mark.parametrize(("user", "password"), [(bytes([120]) * 4097, b"pw"), (b"user", bytes([120]) * 4097)])
+def test_what_is_too_long_to_go_unasked_is_asked_for(user: bytes, password: bytes) -> None:
+    """RFC 7888 section 5."""
+    effects = machine(user, password).receive(GREETED)
+    assert effects == [Send(b"a LOGIN {%d}\r\n" % len(user), "sending LOGIN command to upstream")]
+
+
+def test_the_longest_that_goes_unasked() -> None:
+    user, password = bytes([120]) * 4096, bytes([121]) * 4096
+    (effect,) = machine(user, password).receive(GREETED)
+    assert isinstance(effect, Send)
+    assert effect.data == b"a LOGIN {4096+}\r\n%b {4096+}\r\n%b\r\n" % (user, password)

@@ -13,6 +13,7 @@ from gatepost.protocol.framing import InvalidCommand
 MAX_TAG_BYTES = 32  # as nginx; echoed in every reply, so it must be short
 MAX_ARGUMENTS = 3  # as nginx; the commands before login take at most two
 MAX_LITERAL_BYTES = 2**63 - 1  # number64 (RFC 9051 section 9); what really fits is the buffer's concern
+MAX_LITERAL_AT_ONCE = 4096  # bytes; LITERAL- allows no larger ones to go unasked (RFC 7888 section 5)
 
 _OPENING = re.compile(rb"([A-Za-z0-9._-]{1,%d}) +(?:([A-Za-z]+)(?=[ \r\n]))?" % MAX_TAG_BYTES)
 _ARGUMENT = re.compile(
@@ -28,6 +29,8 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _AFTER_LITERAL = re.compile(rb" |\r?\n")
 _FIRST_PIECE = re.compile(rb"[^ \r\n]*")
 _ANNOUNCED = re.compile(rb"\{([0-9]+)\+?\}\r*\n\Z")
+_GREETED_CAPABILITIES = re.compile(rb"\* OK \[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE)
+_AT_ONCE = frozenset((b"LITERAL+", b"LITERAL-"))
 _STATUS = re.compile(rb"\* (OK|NO|BAD|BYE|PREAUTH)(?=[ \r\n])", re.IGNORECASE)
 _VERDICT = re.compile(rb"(OK|NO|BAD)(?=[ \r\n])", re.IGNORECASE)
 
@@ -176,6 +179,17 @@ def login_user(_tag: bytes, user: bytes, password: bytes) -> bytes:
 def login_password(_tag: bytes, _user: bytes, password: bytes) -> bytes:
     """The second literal's data and the end of the command."""
     return password + b"\r\n"
+
+
+def login_at_once(tag: bytes, user: bytes, password: bytes) -> bytes:
+    """The whole command with literals that wait for nothing (RFC 7888), for a server that takes them."""
+    return b"%b LOGIN {%d+}\r\n%b {%d+}\r\n%b\r\n" % (tag, len(user), user, len(password), password)
+
+
+def takes_literals_at_once(greeting: bytes) -> bool:
+    """Whether a greeting says ``LITERAL+`` or ``LITERAL-``: ``"[CAPABILITY" *(SP capability) "]"`` (RFC 9051)."""
+    match = _GREETED_CAPABILITIES.match(greeting)
+    return match is not None and not _AT_ONCE.isdisjoint(match[1].upper().split(b" "))
 
 
 def greets(line: bytes) -> bool:

@@ -1,7 +1,8 @@
 """Logs in to an IMAP server on a client's behalf, with the client's own tag.
 
 **Theory of operation.** The greeting, then a continuation for each of the two literals of LOGIN are waited for;
-each lets one part of the command go out (``DIALOGUE``). Then comes the verdict. Replies are read line by line. Any
+each lets one part of the command go out (``DIALOGUE``). Where the greeting says that the server takes literals
+unasked, all of it goes out at once. Then comes the verdict. Replies are read line by line. Any
 number of untagged responses may come before the awaited line, and a literal inside of one is skipped by its size,
 so that its data can never pass for a tagged line. Untagged responses go to the client if they come with the
 verdict; earlier ones are dropped.
@@ -76,18 +77,30 @@ class ImapUpstream(BaseUpstream):
         self._continued = self._literal_bytes is not None
         return True
 
+    def _may_log_in_at_once(self, greeting: bytes) -> bool:
+        """Whether user name and password can follow the command without being asked for: two round trips less."""
+        account = self._account
+        return (
+            account is not None
+            and max(map(len, account)) <= grammar.MAX_LITERAL_AT_ONCE
+            and grammar.takes_literals_at_once(greeting)
+        )
+
     def _judge(self, line: bytes) -> Effect:
         """Look at the line that had to be the awaited one."""
         if self._account is not None:
             step = DIALOGUE[self._step]
             if step.is_awaited(line):
-                command = step.command(self._tag, *self._account)
+                command, action = step.command(self._tag, *self._account), step.action
+                self._step += 1
+                if step is DIALOGUE[GREETING] and self._may_log_in_at_once(line):
+                    command = grammar.login_at_once(self._tag, *self._account)
+                    self._step = VERDICT
                 self._reply.clear()
                 self._input.done()
-                self._step += 1
                 if self._step == VERDICT:
                     self._account = None
-                return Send(command, step.action)
+                return Send(command, action)
         condition = grammar.verdict(line, self._tag)
         reply = bytes(self._reply)
         if self._step == VERDICT:
