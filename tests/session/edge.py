@@ -120,7 +120,7 @@ class Edge:
             f" server {{ listen {self.name} {listen}; protocol imap; {mail} }} }}"
         )
         self._heritage = make(load(Installation(str(path))), _no_outputs(), self.lines.log(), print)
-        worker = Worker(self.accounts.loop, self._heritage, 0, self._heritage.scoreboard.claim())
+        worker = Worker(self.accounts, self._heritage, 0, self._heritage.scoreboard.claim())
         (listener,) = self._heritage.listeners
         self.endpoint = worker._endpoint(listener.bind.fallback)
         self.host = worker._host

@@ -37,6 +37,9 @@ async def start(edge: Edge, how: str, *, small: bool = False) -> Far:
     await secure.handshake()
     if how == "tls":
         assert await secure.read_line() == GREETING
+    else:
+        await secure.write(b"s NOOP\r\n")  # nothing else tells that the server has shaken hands, too
+        assert await secure.read_line() == b"s OK completed\r\n"
     return secure
 
 

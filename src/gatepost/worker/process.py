@@ -50,7 +50,7 @@ def serve(heritage: Heritage, slot: int, place: int) -> int:
     asyncio.set_event_loop(loop)
     try:
         # All code is loaded before root is given up: it may lie where the worker's user cannot read.
-        worker = Worker(loop, heritage, slot, place)
+        worker = Worker(Poller(loop), heritage, slot, place)
         _entitle()
         settle(heritage.configuration, lambda text: heritage.log.write(Level.ALERT, text))
         heritage.zones.attach(lambda text: heritage.log.write(Level.WARN, text))
@@ -75,13 +75,13 @@ def _entitle() -> None:
 class Worker:
     """What a worker serves, what it is told, and how it stops."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, heritage: Heritage, slot: int, place: int) -> None:
-        self._loop = loop
+    def __init__(self, poller: Poller, heritage: Heritage, slot: int, place: int) -> None:
+        self._loop = loop = poller.loop
         self._heritage = heritage
         self._log = heritage.log
         wheel = Deadlines(loop)
         limit = heritage.configuration[WorkerSettings].worker_connections
-        self._host = Host(Shared(Poller(loop), wheel), Room(limit))
+        self._host = Host(Shared(poller, wheel), Room(limit))
         self._reporter = Reporter(heritage.scoreboard.cells(place), heritage.generation, self._host)
         self._resolvers: dict[ResolverSettings, Resolver] = {}
         endpoints = {
