@@ -25,7 +25,10 @@ def run(data: bytes) -> None:
         b"%b {%d}\r\n" % (user, len(password)),
         password + b"\r\n",
     )
-    login = Login(lambda: ImapUpstream(TAG, account(user, password), REPLY_BYTES), script, REPLY_BYTES, [password])
+    at_once = b"%b LOGIN {%d+}\r\n%b {%d+}\r\n%b\r\n" % (TAG, len(user), user, len(password), password)
+    login = Login(
+        lambda: ImapUpstream(TAG, account(user, password), REPLY_BYTES), script, REPLY_BYTES, [password], (at_once,)
+    )
     end = login.check(choices.rest(), seed)
     if isinstance(end, LoggedIn):
         assert end.reply.split(b"\n")[-2].upper().startswith(b"A OK")
@@ -42,6 +45,7 @@ TARGET = Target(
         *(b"* OK hi\r\n", b"* OK", b"* NO", b"* BAD", b"* BYE", b"* PREAUTH", b"+ \r\n", b"+\r\n", b"+ go\r\n"),
         *(b"a OK done\r\n", b"a NO no\r\n", b"a BAD", b"b OK", b"* CAPABILITY IMAP4rev1\r\n", b"* LIST {9}\r\n"),
         *(b"{9}\r\n", b"{9+}\r\n", b"{0}\r\n", b"{99999999999999999999}\r\n", b"[CAPABILITY IMAP4rev1]"),
+        *(b"* OK [CAPABILITY LITERAL+]\r\n", b"* OK [CAPABILITY IMAP4rev1 LITERAL-] hi\r\n"),
         *(b"\r\n", b"\n", b"\r", b"\0", b" ", b"x" * 30),
     ),
     seeds=seeds,
