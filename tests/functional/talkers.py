@@ -81,9 +81,13 @@ def knocking(port: int, context: ssl.SSLContext) -> Iterator[Callable[[], int]]:
 
 def open_session(port: int, context: ssl.SSLContext) -> LineClient:
     client = LineClient.tls(port, context)
-    assert client.line() == b"* OK IMAP4 ready"
-    client.send(b"a LOGIN user password\r\n")
-    assert client.line() == b"a OK in"
+    try:
+        assert client.line() == b"* OK IMAP4 ready"
+        client.send(b"a LOGIN user password\r\n")
+        assert client.line() == b"a OK in"
+    except BaseException:
+        client.close()
+        raise
     return client
 
 
