@@ -8,6 +8,7 @@
 #   make lint                formatter, linter, types
 #   make docs                the directive reference and the manual pages, from the directives themselves
 #   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside the servers that are installed
+#   make soak [SECONDS=1200] [CONNECTIONS=2000] [SEED=1]   a long night, and what is left of it
 #
 # PYTHON=/path/to/python3.13 chooses the interpreter; otherwise the newest of 3.11 to 3.14 is taken.
 
@@ -15,7 +16,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
 
-.PHONY: install demo test programs conformance fuzz lint docs bench native clean
+.PHONY: install demo test programs conformance fuzz lint docs bench soak native clean
 
 install: $(VENV)/.installed
 	@echo 'gatepost is $(BIN)/gatepost'
@@ -46,6 +47,9 @@ docs: $(VENV)/.installed
 
 bench: $(VENV)/.installed-dev native
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+soak: $(VENV)/.installed-dev native
+	$(BIN)/python -m soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(SEED),--seed $(SEED))
 
 # The compiled form of the TLS binding, where there are a compiler and headers; else the tests use the form without.
 native: $(VENV)/.native
