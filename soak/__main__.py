@@ -37,7 +37,7 @@ DESCRIPTORS = 16_384  # two for each client in this process, and a few; as many 
 SETTLE_SECONDS = 90.0  # a session whose client is gone may have a minute, and memory is given back half as often
 # A warm-up so long brings every kind of session, and as many at a time as there will be.
 WARM_UP, MOST_WARM_UP_SECONDS = 0.25, 60.0
-AUTH_TIMEOUT_SECONDS = 5  # for one question: longer than an outage, so that some outlive it
+AUTH_TIMEOUT_SECONDS = 10  # for one question: what a busy machine needs never looks like an outage
 SESSION_SECONDS = 2  # how long a TLS session can be resumed: at the end all entries have expired
 HOLD, MOST_HOLD_SECONDS = 0.2, 20.0  # of the time: how long a client may be silent
 PAUSE, MOST_PAUSE_SECONDS = 0.06, 10.0  # of the time, between two troubles of a kind

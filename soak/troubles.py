@@ -56,7 +56,7 @@ class Troubles:
                 self.gateway.process.signal(signal.SIGHUP)
                 self.counts["reloads"] += 1
             else:
-                await self._kill(chance.choice(self.gateway.workers))
+                await self._kill(chance)
 
     async def _flap(self, seconds: float, pause_seconds: float) -> None:
         """Outages of each kind, in a random order, before one comes again."""
@@ -80,8 +80,12 @@ class Troubles:
             await self.service.change(Mood.ANSWERS)
             self.ledger.away_until = time.monotonic()
 
-    async def _kill(self, pid: int) -> None:
-        """A worker may have ended by itself meanwhile, if it was told to by a reload."""
+    async def _kill(self, chance: random.Random) -> None:
+        """Kill a worker, old or new. It may have ended by itself meanwhile, if a reload has told it to."""
+        workers = self.gateway.workers
+        if not workers:
+            return  # all have just died
+        pid = chance.choice(workers)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
             await _until_stopped(pid)
