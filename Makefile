@@ -7,6 +7,8 @@
 #   make fuzz [TARGET=imap_client] [SECONDS=60]   look for inputs that break something
 #   make lint                formatter, linter, types
 #   make docs                the directive reference and the manual pages, from the directives themselves
+#   make sbom                build/sbom.json: a bill of materials of what is installed, OpenSSL included (CycloneDX)
+#   make lock [ARGS=--upgrade]   requirements/*.txt: versions and hashes of all that these targets install
 #   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside the servers that are installed
 #   make soak [SECONDS=1200] [CONNECTIONS=2000] [SEED=1]   a long night, and what is left of it
 #
@@ -16,7 +18,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
 
-.PHONY: install demo test programs conformance fuzz lint docs bench soak native clean
+.PHONY: install demo test programs conformance fuzz lint docs sbom lock bench soak native clean
 
 install: $(VENV)/.installed
 	@echo 'gatepost is $(BIN)/gatepost'
@@ -45,6 +47,13 @@ lint: $(VENV)/.installed-dev
 docs: $(VENV)/.installed
 	$(BIN)/python -m gatepost.cli.documents
 
+sbom: $(VENV)/.installed
+	@mkdir -p build
+	$(BIN)/python tools/sbom.py build/sbom.json
+
+lock: $(VENV)/.installed-lock
+	$(BIN)/python tools/lock.py $(ARGS)
+
 bench: $(VENV)/.installed-dev native
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
@@ -56,16 +65,18 @@ native: $(VENV)/.native
 $(VENV)/.native: $(VENV)/.installed-dev src/gatepost/tls/_decl.py src/gatepost/tls/build.py
 	@if $(BIN)/python -m gatepost.tls.build; then touch $@; else echo 'gatepost: going on without the compiled TLS binding'; fi
 
-$(VENV)/.installed: pyproject.toml tools/make-venv
+$(VENV)/.installed: pyproject.toml tools/make-venv requirements/install.txt
 	$(SETUP)
-$(VENV)/.installed-demo: pyproject.toml tools/make-venv
+$(VENV)/.installed-demo: pyproject.toml tools/make-venv requirements/demo.txt
 	$(SETUP) demo
-$(VENV)/.installed-dev: pyproject.toml tools/make-venv
+$(VENV)/.installed-dev: pyproject.toml tools/make-venv requirements/dev.txt
 	$(SETUP) dev
-$(VENV)/.installed-conformance: pyproject.toml tools/make-venv
+$(VENV)/.installed-conformance: pyproject.toml tools/make-venv requirements/conformance.txt
 	$(SETUP) conformance
-$(VENV)/.installed-fuzz: pyproject.toml tools/make-venv
+$(VENV)/.installed-fuzz: pyproject.toml tools/make-venv requirements/fuzz.txt
 	$(SETUP) fuzz
+$(VENV)/.installed-lock: pyproject.toml tools/make-venv requirements/lock.txt
+	$(SETUP) lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

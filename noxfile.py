@@ -8,10 +8,16 @@ nox.options.sessions = ["lint", "tests"]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
+def install(session: nox.Session, extra: str) -> None:
+    """gatepost and ``extra``, in the versions and with the hashes of requirements/."""
+    session.install("--require-hashes", "--requirement", f"requirements/{extra}.txt")
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """All tests. Arguments behind ``--`` go to pytest."""
-    session.install("--editable", ".[dev]")
+    install(session, "dev")
     # 1: no compiler or no headers; the tests then use the binding that needs none.
     session.run("python", "-m", "gatepost.tls.build", success_codes=[0, 1])
     session.run("pytest", *session.posargs)
@@ -20,14 +26,14 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def demo(session: nox.Session) -> None:
     """The demo, checking itself."""
-    session.install("--editable", ".[demo]")
+    install(session, "demo")
     session.run("python", "demo/run.py", "--check")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatter, linter, types."""
-    session.install("--editable", ".[dev]")
+    install(session, "dev")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
     session.run("mypy")

@@ -7,7 +7,12 @@ SOURCE = ROOT / "src" / "gatepost"
 TESTS = ROOT / "tests"
 
 # Tests of the tree as a whole; and places where everything is about more than one module.
-OF_THE_TREE = {Path("test_layers.py"), Path("test_mirror.py"), Path("test_transcript.py")}
+OF_THE_TREE = {
+    Path("test_dependencies.py"),
+    Path("test_layers.py"),
+    Path("test_mirror.py"),
+    Path("test_transcript.py"),
+}
 OF_THE_DAEMON = {"faults", "functional", "fuzz", "packaging", "security"}
 
 
