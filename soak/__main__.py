@@ -5,6 +5,7 @@ Ends with status 0 when all is back and every byte is accounted for, else 1 with
 
 import argparse
 import asyncio
+import contextlib
 import random
 import re
 import shutil
@@ -40,6 +41,7 @@ WARM_UP, MOST_WARM_UP_SECONDS = 0.25, 60.0
 AUTH_TIMEOUT_SECONDS = 10  # for one question: what a busy machine needs never looks like an outage
 SESSION_SECONDS = 2  # how long a TLS session can be resumed: at the end all entries have expired
 HOLD, MOST_HOLD_SECONDS = 0.2, 20.0  # of the time: how long a client may be silent
+LOOKS = 40  # at what it holds, in the whole time
 PAUSE, MOST_PAUSE_SECONDS = 0.06, 10.0  # of the time, between two troubles of a kind
 
 _MAIL = """
@@ -95,6 +97,7 @@ class Soak:
         self._plan = plan
         self._directory = directory
         self._ledger = Ledger()
+        self._seen: list[State] = []  # during the night
 
     async def run(self) -> bool:
         ledger = self._ledger
@@ -143,8 +146,9 @@ class Soak:
         pause = min(plan.seconds * PAUSE, MOST_PAUSE_SECONDS)
         async with asyncio.TaskGroup() as group:
             group.create_task(troubles.run(rest, pause))
+            watching = group.create_task(self._watch(master))
             await crowd.run(plan.connections, rest)
-        last = state.look(master)
+            watching.cancel()
 
         say("all have left")
         end = await settle(master, service, backends, lambda now: not differences(start, now))
@@ -156,7 +160,7 @@ class Soak:
         if backends.count:
             different.append(f"{backends.count} connections to backends are open")
         different += complaints(self._directory / "gateway")
-        self._print(crowd, troubles, (empty, start, last, end), left[0])
+        self._print(crowd, troubles, (empty, start, end), left[0])
         for text in (*ledger.failures, *different):
             print(f"WRONG: {text}")
         return not ledger.failed and not different
@@ -167,6 +171,13 @@ class Soak:
         # uvloop's TLS says so of a client that has left in the middle of something; that is about ours.
         if not (isinstance(error, RuntimeError) and "the handler is closed" in str(error)):
             self._ledger.fail(f"{context.get('message')}: {error!r}")
+
+    async def _watch(self, master: int) -> None:
+        """Look every now and then, until told to stop."""
+        while True:
+            await asyncio.sleep(self._plan.seconds / LOOKS)
+            with contextlib.suppress(OSError):  # a process has just ended
+                self._seen.append(state.look(master))
 
     async def _begun(self, master: int) -> State:
         """What it holds when all is started and nobody has come: as soon as that no longer changes."""
@@ -181,7 +192,7 @@ class Soak:
 
     def _print(self, crowd: Crowd, troubles: Troubles, states: tuple[State, ...], left: int) -> None:
         ledger, plan = self._ledger, self._plan
-        empty, start, last, end = states
+        empty, start, end = states
         print(f"\nSeed {plan.seed}, {plan.seconds:.0f} s, {WORKERS} workers.\n")
         print("| what gatepost holds | before the first client | after the warm-up | all gone | |")
         print("|---|--:|--:|--:|---|")
@@ -192,9 +203,13 @@ class Soak:
         print("\n| what happened | |\n|---|--:|")
         rows: list[tuple[str, object]] = [
             ("connections at a time, at most", crowd.peak),
-            ("PSS of all processes as the last clients left, MB", f"{last.pss_bytes / 1e6:.1f}"),
+            (
+                "PSS of all processes, at most, MB",
+                f"{max(each.pss_bytes for each in (*self._seen, end)) / 1e6:.1f}",
+            ),
+            ("processes, at most", max(each.processes for each in (*self._seen, end))),
             ("logins", ledger.logins),
-            *((f"sessions that {end.value}", ledger.ends[end]) for end in End),
+            *((f"sessions that {how.value}", ledger.ends[how]) for how in End),
             ("bytes from clients that arrived", ledger.up_bytes),
             ("bytes to clients that arrived", ledger.down_bytes),
             ("bytes under way in sessions that were cut or left", ledger.lost_bytes),
