@@ -8,7 +8,8 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from gatepost.address import Address, unix
 from gatepost.errors import AuthError
@@ -21,6 +22,7 @@ from gatepost.tls.facts import Facts
 from .endpoint import MAX_PATH_BYTES, UNIX_PREFIX
 from .response import Answer
 
+MAX_KNOWN_BACKENDS = 1024  # addresses that need not be read again; about 300 bytes each
 MAX_WAIT_SECONDS = 86400  # a day outlasts every client; more is a mistake of the service
 
 _UNIX = UNIX_PREFIX.encode()
@@ -216,16 +218,29 @@ def _accepted(answer: Answer, credentials: Credentials, server: str, needs_passw
     if password is not None and b"\0" in password:
         raise AuthError(f"auth http server {server} sent invalid password")
     account = Account(user, password, proven=True)
-    if path:
-        socket_path = _socket_path(host)
-        if socket_path is not None:
-            return Accepted(unix(socket_path), account, quoted(host))
-    elif (numeric := _numeric(host)) is not None:
-        number = _port(port)
-        if number is None:
-            raise AuthError(f'auth http server {server} sent invalid server port:"{quoted(port)}"')
-        return Accepted(Address(*numeric, number), account, f"{host.decode()}:{port.decode()}")
+    backend = _backend(host, port)
+    if backend is not None:
+        return Accepted(backend.address, account, backend.shown)
+    if not path and _numeric(host) is not None:
+        raise AuthError(f'auth http server {server} sent invalid server port:"{quoted(port)}"')
     raise AuthError(f'auth http server {server} sent invalid server address:"{quoted(host)}"')
+
+
+class _Backend(NamedTuple):
+    address: Address
+    shown: str
+
+
+@lru_cache(MAX_KNOWN_BACKENDS)
+def _backend(host: bytes, port: bytes) -> _Backend | None:
+    """Where a login goes; None if it cannot go there. Most services name the same few backends all day."""
+    if host.startswith(_UNIX):
+        path = _socket_path(host)
+        return None if path is None else _Backend(unix(path), quoted(host))
+    numeric, number = _numeric(host), _port(port)
+    if numeric is None or number is None:
+        return None
+    return _Backend(Address(*numeric, number), f"{host.decode()}:{port.decode()}")
 
 
 def _seconds(fields: dict[bytes, bytes]) -> float:

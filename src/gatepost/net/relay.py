@@ -3,8 +3,9 @@
 Theory of operation. A relaying session is this object, two sockets and at most one TLS state; the coroutine and
 the machines of the login are gone. Bytes are read into one buffer that the whole worker shares and are handed
 on before the callback returns, so that an idle session owns no buffer. Only when a side does not take all of
-them is the rest copied, reading of the other side stops, and the loop is asked to say when it may go on. So a
-session owns at most ``CHUNK_BYTES`` in each direction, and a slow reader slows the sender down.
+them is the rest copied, reading of the other side stops, and the poller is asked to say when it may go on. So a
+session owns at most ``CHUNK_BYTES`` in each direction, of what goes to a TLS client the same again in encrypted
+form, and a slow reader slows the sender down.
 
 The end of one side is passed to the other only after its last byte: a reply that arrives after the client's end of
 stream still reaches the client. When one side has ended, the other gets a shorter silence to finish. What a side
