@@ -130,6 +130,16 @@ class Gateway:
         """Process ids of the workers."""
         return tuple(pid for pid in children(self.process.pid) if pid not in self.successors)
 
+    def wait_until_serving(self) -> None:
+        """Wait until every worker is what it is going to be: only then it catches the signals that end it."""
+
+        def catches_term(pid: int) -> bool:
+            with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+                (mask,) = (line.split()[1] for line in file if line.startswith("SigCgt:"))
+            return bool(int(mask, 16) & (1 << (signal.SIGTERM - 1)))
+
+        wait_until(lambda: all(map(catches_term, self.workers)), "all workers to serve")
+
     def log(self) -> str:
         path = self.directory / "error.log"
         return path.read_text(errors="replace") if path.exists() else ""

@@ -4,7 +4,6 @@ import contextlib
 import grp
 import os
 import pwd
-import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from .certificates import make_certificates
 from .gateway import Gateway
 from .line_client import LineClient
-from .waiting import wait_until
 
 SERVER = "proxy_pass 127.0.0.1:9; server {{ listen 127.0.0.1:{0}; protocol imap; }}"
 GREETING = b"* OK IMAP4 ready"
@@ -33,20 +31,6 @@ def is_open_to_its_user(pid: int) -> bool:
     return os.stat(f"/proc/{pid}/mem").st_uid == max(identity(pid)["Uid"])
 
 
-def settled(gateway: Gateway) -> None:
-    """Wait until every worker serves: only then is it what it is going to be.
-
-    A worker that serves catches the signals that tell it to end.
-    """
-
-    def catches_term(pid: int) -> bool:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            (mask,) = (line.split()[1] for line in file if line.startswith("SigCgt:"))
-        return bool(int(mask, 16) & (1 << (signal.SIGTERM - 1)))
-
-    wait_until(lambda: all(map(catches_term, gateway.workers)), "all workers to serve")
-
-
 def test_workers_are_the_user_and_cannot_read_the_keys_that_they_serve_with(open_path: Path) -> None:
     private = open_path / "private"
     private.mkdir(mode=0o700)
@@ -56,7 +40,7 @@ def test_workers_are_the_user_and_cannot_read_the_keys_that_they_serve_with(open
         for _ in range(4):
             with LineClient.tls(gateway.port, certificates.client_context()) as client:
                 assert client.line() == GREETING
-        settled(gateway)
+        gateway.wait_until_serving()
         user = pwd.getpwnam("nobody") if IS_ROOT else pwd.getpwuid(os.geteuid())
         group = grp.getgrnam("nogroup").gr_gid if IS_ROOT else os.getegid()
         for worker in gateway.workers:
@@ -75,7 +59,7 @@ def test_workers_are_the_user_and_cannot_read_the_keys_that_they_serve_with(open
 def test_who_may_look_into_their_memory(open_path: Path, main: str, expected: bool) -> None:
     with Gateway(open_path, SERVER, main=main, workers=2) as gateway, LineClient.plain(gateway.port) as client:
         assert client.line() == GREETING
-        settled(gateway)
+        gateway.wait_until_serving()
         for worker in gateway.workers:
             assert is_open_to_its_user(worker) is expected
             with open(f"/proc/{worker}/limits", encoding="ascii") as file:

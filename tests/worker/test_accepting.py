@@ -164,6 +164,7 @@ def test_clients_spread_over_the_workers(open_path: Path) -> None:
         Gateway(open_path, SERVER.format(backend=9), workers=4) as gateway,
         contextlib.ExitStack() as crowd,
     ):
+        gateway.wait_until_serving()
         for _ in range(200):
             assert crowd.enter_context(LineClient.plain(gateway.port)).line() == GREETING
         counts = accepted(gateway)
