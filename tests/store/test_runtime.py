@@ -64,6 +64,23 @@ def test_prune_removes_what_is_not_named(tmp_path: Path) -> None:
     runtime.remove()
 
 
+def test_prune_does_not_follow_a_link_that_was_put_in_its_place(tmp_path: Path) -> None:
+    """The workers own the directory. A worker that was taken over must not make root remove what it likes."""
+    runtime, path = made(tmp_path)
+    (path / "zone").touch()
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "precious").touch()
+    moved = tmp_path / "moved"
+    path.rename(moved)
+    path.symlink_to(others)
+    runtime.prune([])
+    assert [found.name for found in others.iterdir()] == ["precious"]
+    assert list(moved.iterdir()) == []
+    runtime.remove()
+    assert [found.name for found in others.iterdir()] == ["precious"]
+
+
 def test_what_a_dead_master_left_is_removed_and_what_is_used_is_not(tmp_path: Path) -> None:
     code = f"""
 import os

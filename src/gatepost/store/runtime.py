@@ -104,10 +104,12 @@ class RuntimeDirectory:
         """Remove all files but those named. Who has one open goes on using it."""
         if self._path is not None:
             kept = frozenset(keep)
-            for name in os.listdir(self._path):
+            # Not by path: the directory is the workers', and one that has been taken over may have put a link to
+            # another into its place, where root must not remove anything.
+            for name in os.listdir(self._lock_fd):
                 if name not in kept:
                     with contextlib.suppress(OSError):
-                        os.unlink(os.path.join(self._path, name))
+                        os.unlink(name, dir_fd=self._lock_fd)
 
     def remove(self) -> None:
         """With everything in it, at an orderly end; another master that shares it keeps it. Idempotent."""
