@@ -37,6 +37,7 @@ from .heritage import FATAL_STATUS, Heritage
 from .privileges import settle
 from .scoreboard import Reporter
 from .settings import WorkerSettings
+from .trimming import Trimming
 
 if TYPE_CHECKING:
     from gatepost.net.resolver import Resolver
@@ -110,6 +111,7 @@ class Worker:
         gc.freeze()
         self._accepting.start()
         self._reporter.begin()
+        Trimming(self._host).begin()
         await self._stop.wait()
         self._reporter.drain()
         if self._graceful:
