@@ -36,11 +36,12 @@ CONNECTIONS = 2000
 MOST_SECONDS, MOST_CONNECTIONS = 24 * 3600, 4000
 DESCRIPTORS = 16_384  # two for each client in this process, and a few; as many again where one worker has them all
 SETTLE_SECONDS = 90.0  # a session whose client is gone may have a minute, and memory is given back half as often
-# A warm-up so long brings every kind of session, and as many at a time as there will be.
-WARM_UP, MOST_WARM_UP_SECONDS = 0.25, 60.0
+# A warm-up so long brings every kind of session, and as many at a time as there will be. It is so much shorter than
+# the last third of the night that a worker which keeps something of each session has become larger by then.
+WARM_UP, LEAST_WARM_UP_SECONDS, MOST_WARM_UP_SECONDS = 0.1, 2.0, 60.0
 AUTH_TIMEOUT_SECONDS = 10  # for one question: what a busy machine needs never looks like an outage
 SESSION_SECONDS = 2  # how long a TLS session can be resumed: at the end all entries have expired
-HOLD, MOST_HOLD_SECONDS = 0.2, 20.0  # of the time: how long a client may be silent
+HOLD, MOST_HOLD_SECONDS = 0.1, 20.0  # of the time: how long a client may be silent
 LOOKS = 40  # at what it holds, in the whole time
 PAUSE, MOST_PAUSE_SECONDS = 0.06, 10.0  # of the time, between two troubles of a kind
 
@@ -132,7 +133,7 @@ class Soak:
     async def _night(self, gateway: Gateway, service: Service, backends: Backends, ways: list[Door]) -> bool:
         plan, ledger = self._plan, self._ledger
         master = gateway.process.pid
-        warm_up = min(plan.seconds * WARM_UP, MOST_WARM_UP_SECONDS)
+        warm_up = min(max(plan.seconds * WARM_UP, LEAST_WARM_UP_SECONDS), MOST_WARM_UP_SECONDS)
         crowd = Crowd(ledger, ways, min(plan.seconds * HOLD, MOST_HOLD_SECONDS), plan.seed)
         troubles = Troubles(gateway, service, ledger, crowd.by_port, plan.seed)
         empty = await self._begun(master)
