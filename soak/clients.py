@@ -142,11 +142,13 @@ class Session:
                 how = await self._doomed(client, patience)
             ledger.end(record, how)
         except (RefusedError, EOFError, OSError, ValueError) as error:
-            if self._judge(error) is End.REFUSED:
-                await asyncio.sleep(chance.uniform(0, RETURN_SECONDS))
+            how = self._judge(error)
         finally:
             self._leave(client, reset=patience is not None and chance.random() < 0.5)
-            del self._crowd.by_port[key]
+            if self._crowd.by_port.get(key) is record:  # else the kernel has given the port to the next one already
+                del self._crowd.by_port[key]
+        if how is End.REFUSED:
+            await asyncio.sleep(chance.uniform(0, RETURN_SECONDS))
 
     @property
     def _silence(self) -> float:
