@@ -734,6 +734,24 @@ async def test_bytes_of_either_side_break_the_silence(loop: Loop, tls: bool, sid
 
 @ways
 @story
+async def test_a_client_that_takes_a_little_at_a_time_breaks_the_silence(loop: Loop, tls: bool) -> None:
+    joined = await join(loop, tls=tls, small=True, start=False)
+    joined.relay.start(bytes(CHUNK_BYTES), b"")
+    assert joined.pending
+    deadline = joined.relay._deadline
+    deadline.clear()
+    left = CHUNK_BYTES
+    while left:
+        left -= len(await joined.client.read())
+    await until(lambda: not joined.pending)
+    assert deadline._when  # nothing but what the client took can have moved it
+    joined.client.end()
+    joined.backend.end()
+    await joined.end()
+
+
+@ways
+@story
 async def test_a_client_that_never_reads_is_cut_off(loop: Loop, tls: bool) -> None:
     joined = await join(loop, tls=tls, small=True, idle=0.1)
     writing = asyncio.ensure_future(joined.backend.write(bytes(2_000_000)))

@@ -158,3 +158,46 @@ async def test_cancelling_ends_what_does_not_mind(loop: Loop) -> None:
     running.cancel()
     assert ended == [True]
     waited.wake()
+
+
+@story
+async def test_a_future_that_was_done_before_the_cancelling_has_no_say_any_more(loop: Loop) -> None:
+    last = Waitable(loop)
+    seen: list[str] = []
+    problems: list[Any] = []
+    loop.set_exception_handler(lambda _loop, context: problems.append(context))
+
+    async def careful(future: "asyncio.Future[None]", *, says_something: bool) -> None:
+        try:
+            await future
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            if says_something:
+                await last
+                seen.append("said")
+
+    for says_something in (True, False):
+        future: asyncio.Future[None] = loop.create_future()
+        running = Run(loop, careful(future, says_something=says_something))
+        running.step()
+        future.set_result(None)  # whoever waits is told in the next turn of the loop
+        running.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert seen == ["cancelled"]
+        last.wake()
+        seen.clear()
+    assert problems == []
+
+
+@story
+async def test_cancelling_what_has_ended_does_nothing(loop: Loop) -> None:
+    waited = Waitable(loop)
+    for is_cancelled in (False, True):
+        running = Run(loop, _wait(waited))
+        running.step()
+        if is_cancelled:
+            running.cancel()
+        else:
+            waited.wake()
+        running.cancel()

@@ -132,6 +132,16 @@ async def test_a_client_that_expects_something_else_hears_nothing(
 
 
 @story
+async def test_telling_a_session_that_has_ended_meanwhile_does_nothing(loop: Loop, tmp_path: Path) -> None:
+    async with edge(loop, tmp_path, "proxy_pass 127.0.0.1:9;") as at:
+        client, session = at.connect()
+        assert await client.read_line() == GREETING
+        client.close()
+        await at.over()
+        session.shut_down()
+
+
+@story
 async def test_a_client_that_does_not_listen_does_not_hold_up_its_end(loop: Loop, tmp_path: Path) -> None:
     async with edge(loop, tmp_path, "proxy_pass 127.0.0.1:9;") as at:
         client, session = at.connect(small=True)

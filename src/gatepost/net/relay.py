@@ -313,9 +313,9 @@ class Relay:
             taken = self._write_client(self._to_client)
             if self._client_fd < 0:
                 return
-            if taken:
-                self._deadline.extend(self._idle_seconds)
-                self._to_client = self._to_client[taken:]
+            # That there is room again is a sign of life, also where the library's own rest takes all of it.
+            self._deadline.extend(self._idle_seconds)
+            self._to_client = self._to_client[taken:]
             if self._is_client_full:
                 return
         poller = self._shared.poller

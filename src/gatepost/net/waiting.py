@@ -92,8 +92,10 @@ class Run:
         self._coroutine = coroutine
         self._waited: Any = None
 
-    def step(self, _done: object = None) -> None:
-        """Go on until the next wait, or to the end."""
+    def step(self, done: object = None) -> None:
+        """Go on until the next wait, or to the end. ``done``: the future that says so."""
+        if done is not None and done is not self._waited:
+            return  # it was done, and its word on the way through the loop, when we were cancelled
         try:
             waited = self._coroutine.send(None)
         except (StopIteration, asyncio.CancelledError):
@@ -102,11 +104,13 @@ class Run:
         self._wait_for(waited)
 
     def cancel(self) -> None:
-        """Raise ``CancelledError`` where it waits; not to be called once it has ended, nor by itself."""
+        """Raise ``CancelledError`` where it waits; nothing once it has ended. Not to be called by itself."""
         waited = self._waited
+        if waited is None:
+            return
         if isinstance(waited, Waitable):
             waited.resume_with(None)
-        elif waited is not None:
+        else:
             waited.remove_done_callback(self.step)
             waited.cancel()
         try:
