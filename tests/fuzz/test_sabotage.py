@@ -77,6 +77,7 @@ def _any_base64(patch: pytest.MonkeyPatch) -> None:
 
 def _ports_from_the_service(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(message, "_port", lambda text: int(text) if text.isdigit() else None)
+    patch.setattr(message, "_backend", message._backend.__wrapped__)  # which remembers what it was told before
 
 
 def _chunks_end_anywhere(patch: pytest.MonkeyPatch) -> None:

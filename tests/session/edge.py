@@ -120,7 +120,7 @@ class Edge:
             f" server {{ listen {self.name} {listen}; protocol imap; {mail} }} }}"
         )
         self._heritage = make(load(Installation(str(path))), _no_outputs(), self.lines.log(), print)
-        worker = Worker(self.accounts, self._heritage, 0, self._heritage.scoreboard.claim())
+        self._worker = worker = Worker(self.accounts, self._heritage, 0, self._heritage.scoreboard.claim())
         (listener,) = self._heritage.listeners
         self.endpoint = worker._endpoint(listener.bind.fallback)
         self.host = worker._host
@@ -165,6 +165,7 @@ class Edge:
         assert self.host.room.held == len(self._heritage.listeners)
         for listener in self._heritage.listeners:
             listener.remove()
+        self._worker._accepting.stop()
         os.close(self._heritage.lifeline.read_fd)
         os.close(self._heritage.lifeline.write_fd)
         assert all(PASSWORD.decode() not in text for text in self.lines.texts)
