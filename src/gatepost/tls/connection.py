@@ -28,6 +28,7 @@ from .verification import OFF, CertificateProblem, forget_session, judge
 
 __all__ = ["DONE", "EOF", "WANT_READ", "WANT_WRITE", "Connection", "RecvBuffer", "recv_buffer"]
 
+MAX_DISCARDED_READS = 4  # of READ_BYTES each, after our end: a client's last commands are far shorter
 READ_BYTES = 65536  # most that one ``read`` gives: four full records
 _COUNT_MASK = (1 << AFTER_BITS) - 1
 _BOTH_SHUTDOWNS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
@@ -247,11 +248,14 @@ class Connection:
 
     def _await_theirs(self) -> int:
         try:
-            while (got := self._read(_scratch(), READ_BYTES)) > 0:
+            for _ in range(MAX_DISCARDED_READS):
+                got = self._read(_scratch(), READ_BYTES)
+                if got <= 0:
+                    return DONE if got == EOF else got
                 _wipe(_scratch(), got)
         except TlsError:
             return DONE
-        return DONE if got == EOF else got
+        return DONE  # whoever sends on and on is not waited for
 
     def _abandon(self) -> None:
         self._usable = False
