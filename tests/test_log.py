@@ -19,11 +19,11 @@ from gatepost.log import (
     Level,
     Log,
     Outputs,
-    SessionLog,
     Sink,
     SyslogOutput,
     quoted,
 )
+from gatepost.session_log import SessionLog
 from tests.syslog_daemon import Daemon
 from tests.wire import Lines
 

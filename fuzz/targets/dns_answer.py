@@ -13,11 +13,11 @@ from typing import Any
 
 from fuzz.target import CURTAIN, Target, is_one_line
 from gatepost.address import Address
-from gatepost.log import SessionLog
 from gatepost.net.host_names import TEMPORARILY, UNAVAILABLE, is_host_name
 from gatepost.net.name_servers import NameServers
 from gatepost.net.resolver import Resolver
 from gatepost.net.room import Room
+from gatepost.session_log import SessionLog
 from tests.dns_server import AAAA, CNAME, PTR, A, Question, address, encoded, message, name, pointer, record
 from tests.wire import Lines
 

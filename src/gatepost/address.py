@@ -5,17 +5,22 @@ import socket
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Address:
     """Where a socket connects to or listens on.
 
     ``host`` is a numeric IPv4 or IPv6 address without brackets, or the path of a unix socket; ``port`` is
-    0 for unix sockets.
+    0 for unix sockets. Nobody changes an address; not frozen because each client makes one, see protocol/events.py.
     """
 
     family: socket.AddressFamily
     host: str
-    port: int = 0
+    port: int
+
+    def __init__(self, family: socket.AddressFamily, host: str, port: int = 0) -> None:
+        self.family = family
+        self.host = host
+        self.port = port
 
     @property
     def sockaddr(self) -> str | tuple[str, int]:

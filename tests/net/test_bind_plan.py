@@ -51,13 +51,13 @@ def test_sockets(tmp_path: Path, servers: list[str], expected: list[str]) -> Non
 
 def test_the_local_address_picks_the_server(tmp_path: Path) -> None:
     (bind,) = _plan(tmp_path, "listen 1;", "listen 127.0.0.2:1 ssl;")
-    assert bind.route("127.0.0.2").server == 1
-    assert bind.route("127.0.0.1").server == 0
+    assert bind.routes["127.0.0.2"].server == 1
+    assert "127.0.0.1" not in bind.routes
 
 
 def test_encryption_belongs_to_the_address(tmp_path: Path) -> None:
     (bind,) = _plan(tmp_path, "listen 1;", "listen 127.0.0.2:1 ssl;")
-    route = bind.route("127.0.0.2")
+    route = bind.routes["127.0.0.2"]
     assert route.listen.ssl
     assert str(route.address) == "127.0.0.2:1"
     assert not bind.fallback.listen.ssl

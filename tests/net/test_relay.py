@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from gatepost.log import SessionLog
 from gatepost.net import relay as module
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.relay import CHUNK_BYTES, Relay, Shared
 from gatepost.net.stream import Stream
+from gatepost.session_log import SessionLog
 from gatepost.tls.connection import WANT_WRITE, Connection
 from tests.wire import Accounts, Far, Lines, TlsFar, contexts, pair, story, until
 

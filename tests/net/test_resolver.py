@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.address import Address, from_literal, unix
-from gatepost.log import SessionLog
 from gatepost.net import resolver as module
 from gatepost.net.name_servers import NameServers
 from gatepost.net.resolver import Resolver
 from gatepost.net.room import Room
+from gatepost.session_log import SessionLog
 from tests import dns_server
 from tests.dns_server import (
     NO_SUCH_NAME,

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.log import Log, SessionLog
+from gatepost.log import Log
+from gatepost.session_log import SessionLog
 from tests.session.edge import Backend, Edge, Service, edge
 from tests.wire import Far, a_loop, story, until
 

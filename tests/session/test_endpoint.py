@@ -3,10 +3,10 @@
 import asyncio
 import socket
 
-from gatepost.log import SessionLog
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.relay import Relay, Shared
 from gatepost.session.endpoint import Host
+from gatepost.session_log import SessionLog
 from tests.wire import Far, Lines, pair, poller, story
 
 Loop = asyncio.AbstractEventLoop

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.address import Address, unix
-from gatepost.log import Level, SessionLog, quoted
+from gatepost.log import Level, quoted
 from gatepost.net.room import Room
 from gatepost.protocol.events import Account, Declined, Effect, Event, Failed, LoggedIn, Send, StartTls
 from gatepost.protocol.imap.upstream import ImapUpstream
@@ -22,6 +22,7 @@ from gatepost.session.login import (
     UpstreamLogin,
     without_password,
 )
+from gatepost.session_log import SessionLog
 from tests.wire import Accounts, Far, Lines, poller, story
 
 from .edge import PASSWORD, Backend

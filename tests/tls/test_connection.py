@@ -542,7 +542,7 @@ def test_a_wrong_alpn_is_refused(library: Library, pki: Pki) -> None:
     facts = served.results[1]
     assert isinstance(facts, tuple)
     assert isinstance(facts[0], Facts)
-    assert facts[0].alpn == b"imap"
+    assert facts[0].protocol == b"TLSv1.3"
 
 
 def test_resuming_with_openssl(library: Library, pki: Pki) -> None:

@@ -248,10 +248,10 @@ def test_alpn(library: Library, pki: Pki, version: ssl.TLSVersion) -> None:
     context = make_context(library, pki, alpn=b"pop3")
     client = limited(pki, version)
     with connected(context, client) as (connection, _):
-        assert connection.facts.alpn == b""
+        assert connection.handover.alpn == b""
     client.set_alpn_protocols(["imap", "pop3"])
     with connected(context, client) as (connection, peer):
-        assert connection.facts.alpn == b"pop3"
+        assert connection.handover.alpn == b"pop3"
         assert peer.tls.selected_alpn_protocol() == "pop3"
     client.set_alpn_protocols(["imap", "http/1.1", "pop"])
     with pair(context, client) as (connection, peer):

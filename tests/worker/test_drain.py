@@ -6,10 +6,11 @@ import socket
 import pytest
 import uvloop
 
-from gatepost.log import Level, Outputs, SessionLog, Sink
+from gatepost.log import Level, Outputs, Sink
 from gatepost.net.deadlines import Deadlines
 from gatepost.net.relay import Relay, Shared
 from gatepost.session.endpoint import Host
+from gatepost.session_log import SessionLog
 from gatepost.worker import drain as module
 from gatepost.worker.drain import CUTS_PER_SECOND, MAX_CUTTING_SECONDS, STEP_SECONDS, drain, lot
 from tests.wire import poller

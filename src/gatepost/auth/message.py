@@ -30,7 +30,7 @@ _ESCAPED = re.compile(rb"[\x00-\x20%]")
 _MAX_WAIT_DIGITS = 18  # nginx ignores what does not fit 64 bits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Request:
     """One attempt to log in.
 
@@ -43,19 +43,44 @@ class Request:
     protocol: str
     attempt: int
     client_ip: str
-    tls: Facts | None = None
-    client_host: bytes | None = None
-    extra: tuple[tuple[bytes, bytes], ...] = ()
-    proxied: Proxied | None = None
+    tls: Facts | None
+    client_host: bytes | None
+    extra: tuple[tuple[bytes, bytes], ...]
+    proxied: Proxied | None
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        protocol: str,
+        attempt: int,
+        client_ip: str,
+        tls: Facts | None = None,
+        client_host: bytes | None = None,
+        extra: tuple[tuple[bytes, bytes], ...] = (),
+        proxied: Proxied | None = None,
+    ) -> None:
+        self.credentials = credentials
+        self.protocol = protocol
+        self.attempt = attempt
+        self.client_ip = client_ip
+        self.tls = tls
+        self.client_host = client_host
+        self.extra = extra
+        self.proxied = proxied
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Accepted:
     """Log ``account`` in at ``address``. ``shown`` is the address as the log shows it (``::1:143``)."""
 
     address: Address
     account: Account
     shown: str
+
+    def __init__(self, address: Address, account: Account, shown: str) -> None:
+        self.address = address
+        self.account = account
+        self.shown = shown
 
 
 @dataclass(frozen=True, slots=True)

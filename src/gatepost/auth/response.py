@@ -45,7 +45,7 @@ class Fate(Enum):
     SPENT = "it must be closed"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Answer:
     """What the service said.
 
@@ -54,9 +54,16 @@ class Answer:
     each; a password may be among them, so they stay out of ``repr``.
     """
 
-    status: int = 0
-    verdicts: list[bytes] = field(default_factory=list, repr=False)
-    fields: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    status: int
+    verdicts: list[bytes] = field(repr=False)
+    fields: dict[bytes, bytes] = field(repr=False)
+
+    def __init__(
+        self, status: int = 0, verdicts: list[bytes] | None = None, fields: dict[bytes, bytes] | None = None
+    ) -> None:
+        self.status = status
+        self.verdicts = [] if verdicts is None else verdicts
+        self.fields = {} if fields is None else fields
 
 
 class Reader:

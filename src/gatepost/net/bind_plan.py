@@ -39,9 +39,6 @@ class Bind:
     fallback: Route
     routes: Mapping[str, Route]
 
-    def route(self, local_host: str) -> Route:
-        return self.routes.get(local_host, self.fallback)
-
 
 def plan(servers: Sequence[Server]) -> tuple[Bind, ...]:
     """The sockets of all servers, in the order of their first mention. No two have the same address."""

@@ -22,7 +22,8 @@ import socket
 from collections.abc import Callable
 
 from gatepost.errors import EVERYDAY, TlsError
-from gatepost.log import Level, SessionLog
+from gatepost.log import Level
+from gatepost.session_log import SessionLog
 from gatepost.tls.connection import WANT_WRITE, Connection, RecvBuffer, recv_buffer
 
 from .deadlines import Deadline, Deadlines

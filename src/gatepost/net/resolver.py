@@ -11,7 +11,8 @@ import socket
 from dataclasses import dataclass
 
 from gatepost.address import Address
-from gatepost.log import Level, SessionLog, quoted
+from gatepost.log import Level, quoted
+from gatepost.session_log import SessionLog
 
 from .host_names import TEMPORARILY, UNAVAILABLE, is_host_name, packed, raw, reverse_name
 from .inquiry import AAAA, NOT_FOUND, PTR, A, Answer, Failure, Inquiry

@@ -244,10 +244,11 @@ def connect(poller: Poller, address: Address) -> Stream:
     try:
         if address.family is not socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect(address.sockaddr)
-    except OSError as error:
-        # A TCP connect goes on by itself; on a unix socket EAGAIN means that the queue is full.
-        if error.errno != errno.EINPROGRESS:
-            sock.close()
-            raise StreamError("connect", error.errno or errno.EIO) from error
+        code = sock.connect_ex(address.sockaddr)
+    except OSError as error:  # a path that is no path, an option that is not there
+        code = error.errno or errno.EIO
+    # A TCP connect goes on by itself; on a unix socket EAGAIN means that the queue is full.
+    if code not in (0, errno.EINPROGRESS):
+        sock.close()
+        raise StreamError("connect", code)
     return Stream(poller, sock)

@@ -2,6 +2,9 @@
 
 Both are plain values: a machine never sees a socket, a clock or a thread. Bytes arrive through
 ``receive``; everything else through ``tell``. Effects are performed in order, each to its end.
+
+Nobody changes a value. Those that every login makes are not frozen all the same, and have an ``__init__`` of their
+own: the one that a frozen dataclass gets takes several times as long (docs/why/0014-the-cost-of-a-login.md).
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from ..sasl.mechanism import Credentials
 # Effects --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Send:
     """Deliver these bytes to the side this machine talks to.
 
@@ -21,7 +24,11 @@ class Send:
     """
 
     data: bytes = field(repr=False)  # a password may be in it
-    action: str = ""
+    action: str
+
+    def __init__(self, data: bytes, action: str = "") -> None:
+        self.data = data
+        self.action = action
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Wake:
     action: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Authenticate:
     """Find out whether, where and as whom this client may log in.
 
@@ -53,8 +60,18 @@ class Authenticate:
     """
 
     credentials: Credentials
-    client_host: bytes | None = None  # SMTP: the client's name in DNS
-    extra: tuple[tuple[bytes, bytes], ...] = ()  # more lines for the authentication service, by protocol
+    client_host: bytes | None  # SMTP: the client's name in DNS
+    extra: tuple[tuple[bytes, bytes], ...]  # more lines for the authentication service, by protocol
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        client_host: bytes | None = None,
+        extra: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.credentials = credentials
+        self.client_host = client_host
+        self.extra = extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +87,14 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class LoggedIn:
     """The upstream accepted the login. ``reply`` goes to the client as it is; then the relay starts."""
 
     reply: bytes = field(repr=False)
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +166,7 @@ class BackendRefused:
 Event: TypeAlias = TlsReady | ClientNamed | Woke | AuthRefused | BackendRefused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Account:
     """As whom to log in upstream. The password never shows in ``repr``.
 
@@ -157,3 +177,8 @@ class Account:
     user: bytes
     password: bytes | None = field(repr=False)
     proven: bool
+
+    def __init__(self, user: bytes, password: bytes | None, proven: bool) -> None:
+        self.user = user
+        self.password = password
+        self.proven = proven

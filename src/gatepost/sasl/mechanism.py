@@ -12,7 +12,7 @@ class SaslError(ClientError):
     """A response does not have the form the mechanism asks for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Credentials:
     """Who a client claims to be, and its proof. The proof never shows in ``repr``.
 
@@ -25,7 +25,14 @@ class Credentials:
     user: bytes
     secret: bytes = field(repr=False)
     cleartext: bool
-    salt: bytes = b""
+    salt: bytes
+
+    def __init__(self, method: str, user: bytes, secret: bytes, cleartext: bool, salt: bytes = b"") -> None:
+        self.method = method
+        self.user = user
+        self.secret = secret
+        self.cleartext = cleartext
+        self.salt = salt
 
 
 Exchange: TypeAlias = Generator[bytes, bytes, Credentials]

@@ -21,7 +21,7 @@ from collections import deque
 from gatepost.address import Address
 from gatepost.auth.message import Accepted, Refused, Request
 from gatepost.errors import EVERYDAY, EXHAUSTED, AuthError, SessionError, TlsError
-from gatepost.log import Level, SessionLog, quoted
+from gatepost.log import Level, quoted
 from gatepost.net.deadlines import Deadline
 from gatepost.net.host_names import UNAVAILABLE
 from gatepost.net.proxy_protocol import HeaderError, Proxied
@@ -47,6 +47,7 @@ from gatepost.protocol.events import (
     Woke,
 )
 from gatepost.protocol.machine import ClientMachine
+from gatepost.session_log import SessionLog
 
 from .arrival import read_proxy_header
 from .endpoint import Endpoint, Host
@@ -63,6 +64,7 @@ READ_BYTES = 16384  # one TLS record; commands are far shorter
 LOOK_SECONDS = 1.0  # between two looks after a client that has to wait; how much longer it is kept than it stays
 GREETING = "sending client greeting line"  # what we do until the client may speak
 
+_DONE = Close()  # in the place of an effect that nobody is to hold any longer
 _TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
 
 
@@ -277,9 +279,8 @@ class Session:
                 await stream.write(b"".join(out))
                 out.clear()
             if isinstance(effect, Authenticate):
-                attempt = self._authenticate(effect)
-                del effect
-                answer = await attempt
+                handed, effect = [effect], _DONE
+                answer = await self._authenticate(handed)
                 if answer is None:
                     return False
                 todo.extend(answer)
@@ -330,23 +331,42 @@ class Session:
 
     # Authentication and login upstream
 
-    async def _authenticate(self, effect: Authenticate) -> list[Effect] | None:
+    async def _authenticate(self, handed: list[Authenticate]) -> list[Effect] | None:
         """What the client machine says to the outcome, or None when the session is over or relays.
 
         Whatever has credentials in it is let go of as soon as it has served: a wait or a long goodbye may follow.
+        So it is handed on in a list, which whoever takes it out leaves empty.
         """
         endpoint = self._endpoint
-        log = self._log
-        machine = self._machine
-        assert machine is not None
         self._unlimit()
         self._attempts += 1
+        outcome: list[Effect] | bytes | None = None
+        verdict: Accepted | Refused | None
+        try:
+            verdict = await endpoint.authenticator.ask(self._request(handed), self._wait_out)
+        except AuthError as error:
+            self._failed(error)
+            outcome = endpoint.protocol.last_words.internal_error
+            verdict = None
+        if isinstance(verdict, Refused):
+            return await self._refused(verdict)
+        if verdict is not None:
+            accepted, verdict = [verdict], None
+            outcome = await self._log_in(accepted)
+        if isinstance(outcome, bytes):
+            await self._finish(outcome)
+            return None
+        return outcome
+
+    def _request(self, handed: list[Authenticate]) -> Request:
+        effect = handed.pop()
+        log = self._log
         log.action = "in http auth state"
         log.login = effect.credentials.user
         tls = self._stream.tls
-        request = Request(
+        return Request(
             credentials=effect.credentials,
-            protocol=endpoint.protocol.name,
+            protocol=self._endpoint.protocol.name,
             attempt=self._attempts,
             client_ip=log.client,
             tls=tls.facts if tls is not None else None,
@@ -354,26 +374,6 @@ class Session:
             extra=effect.extra,
             proxied=self._proxied,
         )
-        del effect
-        outcome: list[Effect] | bytes | None = None
-        verdict: Accepted | Refused | None
-        try:
-            verdict = await endpoint.authenticator.ask(request, self._wait_out)
-        except AuthError as error:
-            self._failed(error)
-            outcome = endpoint.protocol.last_words.internal_error
-            verdict = None
-        del request
-        if isinstance(verdict, Refused):
-            return await self._refused(verdict)
-        if verdict is not None:
-            attempt = self._log_in(verdict, machine)
-            verdict = None
-            outcome = await attempt
-        if isinstance(outcome, bytes):
-            await self._finish(outcome)
-            return None
-        return outcome
 
     async def _refused(self, verdict: Refused) -> list[Effect]:
         log = self._log
@@ -386,10 +386,13 @@ class Session:
         assert self._machine is not None
         return self._machine.tell(AuthRefused(verdict.text, not verdict.wait_seconds, verdict.code))
 
-    async def _log_in(self, verdict: Accepted, machine: ClientMachine) -> list[Effect] | bytes | None:
+    async def _log_in(self, handed: list[Accepted]) -> list[Effect] | bytes | None:
         """As ``_authenticate``; or the last words to a client whose session is over."""
         endpoint = self._endpoint
         log = self._log
+        machine = self._machine
+        assert machine is not None
+        verdict = handed.pop()
         log.login = verdict.account.user
         log.upstream = verdict.shown
         log.action = "connecting to upstream"

@@ -7,12 +7,13 @@ import socket
 
 from gatepost.address import Address
 from gatepost.errors import EVERYDAY, UpstreamError
-from gatepost.log import Level, SessionLog, quoted
+from gatepost.log import Level, quoted
 from gatepost.net.poller import Poller
 from gatepost.net.room import Place, Room
 from gatepost.net.stream import Stream, StreamError, connect
 from gatepost.protocol.events import Account, Declined, Failed, LoggedIn, Send
 from gatepost.protocol.machine import UpstreamMachine
+from gatepost.session_log import SessionLog
 from gatepost.tls.connection import Connection
 
 READ_BYTES = 16384  # greetings and login replies are far shorter

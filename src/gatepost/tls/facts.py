@@ -7,7 +7,6 @@ from typing import Any
 from ._load import Library
 from .verification import verify_text
 
-_HOST_NAME = 0  # TLSEXT_NAMETYPE_host_name
 _SHA1_BYTES = 20  # a name for the certificate that services know it by, not a proof
 
 
@@ -15,12 +14,9 @@ def _nothing() -> bytes:
     return b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Facts:
     """``protocol`` and ``cipher`` are OpenSSL's names: ``TLSv1.3``, ``TLS_AES_256_GCM_SHA384``.
-
-    ``sni`` and ``alpn`` are what the client asked for and got, empty if it did not ask. ``sni`` is the client's
-    choice: quote it before it goes into a log.
 
     ``verify`` is empty if no certificate was asked for, else ``SUCCESS``, ``NONE`` or ``FAILED:reason``. The rest
     is empty without a certificate: ``subject`` and ``issuer`` as in RFC 2253, ASCII without controls; ``serial`` in
@@ -30,40 +26,51 @@ class Facts:
 
     protocol: bytes
     cipher: bytes
-    sni: bytes = b""
-    alpn: bytes = b""
-    verify: bytes = b""
-    subject: bytes = b""
-    issuer: bytes = b""
-    serial: bytes = b""
-    fingerprint: bytes = b""
-    certificate: Callable[[], bytes] = field(default=_nothing, repr=False, compare=False)
+    verify: bytes
+    subject: bytes
+    issuer: bytes
+    serial: bytes
+    fingerprint: bytes
+    certificate: Callable[[], bytes] = field(repr=False, compare=False)
+
+    def __init__(
+        self,
+        protocol: bytes,
+        cipher: bytes,
+        verify: bytes = b"",
+        subject: bytes = b"",
+        issuer: bytes = b"",
+        serial: bytes = b"",
+        fingerprint: bytes = b"",
+        certificate: Callable[[], bytes] = _nothing,
+    ) -> None:
+        self.protocol = protocol
+        self.cipher = cipher
+        self.verify = verify
+        self.subject = subject
+        self.issuer = issuer
+        self.serial = serial
+        self.fingerprint = fingerprint
+        self.certificate = certificate
 
 
 def read_facts(library: Library, ssl: Any, *, verifies: bool) -> Facts:
     """The facts of an ``SSL *`` after its handshake. ``verifies``: its client was asked for a certificate."""
     ffi, lib = library.ffi, library.lib
     string = ffi.string
-    name = lib.SSL_get_servername(ssl, _HOST_NAME)
-    alpn, length = ffi.new("unsigned char **"), ffi.new("unsigned int *")
-    lib.SSL_get0_alpn_selected(ssl, alpn, length)
     protocol = string(lib.SSL_get_version(ssl))
     cipher = string(lib.SSL_CIPHER_get_name(lib.SSL_get_current_cipher(ssl)))
-    sni = string(name) if name else b""
-    chosen = bytes(ffi.buffer(alpn[0], length[0])) if length[0] else b""
     if not verifies:
-        return Facts(protocol, cipher, sni, chosen)
+        return Facts(protocol, cipher)
     certificate = lib.SSL_get0_peer_certificate(ssl)
     if not certificate:
-        return Facts(protocol, cipher, sni, chosen, b"NONE")
+        return Facts(protocol, cipher, b"NONE")
     lib.X509_up_ref(certificate)
     certificate = ffi.gc(certificate, lib.X509_free)  # the facts may outlive the connection
     code = lib.SSL_get_verify_result(ssl)
     return Facts(
         protocol,
         cipher,
-        sni,
-        chosen,
         b"SUCCESS" if code == lib.X509_V_OK else b"FAILED:" + verify_text(library, code),
         _name(library, lib.X509_get_subject_name(certificate)),
         _name(library, lib.X509_get_issuer_name(certificate)),

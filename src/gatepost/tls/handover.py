@@ -8,6 +8,7 @@ from .facts import Facts
 
 MAX_NAME_BYTES = 255  # of a common name; X.520 allows 64 characters, and a header has to stay small
 
+_HOST_NAME = 0  # TLSEXT_NAMETYPE_host_name
 _NID_COMMON_NAME = 13  # NID_commonName
 _KEY_NAMES = {6: b"RSA", 116: b"DSA", 408: b"EC"}  # EVP_PKEY_RSA, _DSA, _EC; others have no agreed name
 
@@ -16,8 +17,9 @@ _KEY_NAMES = {6: b"RSA", 116: b"DSA", 408: b"EC"}  # EVP_PKEY_RSA, _DSA, _EC; ot
 class Handover:
     """Texts are empty where nothing is known.
 
-    ``sni`` and ``client_name`` (the common name, UTF-8) are the client's choice; ``verify`` is OpenSSL's code for
-    its certificate (0: good); ``signature`` and ``key`` describe our own: ``ecdsa-with-SHA256``, ``EC256``.
+    ``sni`` (the server's name as it asked for it) and ``client_name`` (the common name, UTF-8) are the client's
+    choice; ``alpn`` is the protocol agreed on; ``verify`` is OpenSSL's code for the client's certificate (0: good);
+    ``signature`` and ``key`` describe our own: ``ecdsa-with-SHA256``, ``EC256``.
     """
 
     protocol: bytes
@@ -40,8 +42,7 @@ def read_handover(library: Library, ssl: Any, facts: Facts) -> Handover:
     return Handover(
         facts.protocol,
         facts.cipher,
-        facts.sni,
-        facts.alpn,
+        *_names(library, ssl),
         signature,
         key,
         has_certificate=bool(theirs),
@@ -49,6 +50,15 @@ def read_handover(library: Library, ssl: Any, facts: Facts) -> Handover:
         verify=lib.SSL_get_verify_result(ssl),
         client_name=_common_name(library, theirs) if theirs else b"",
     )
+
+
+def _names(library: Library, ssl: Any) -> tuple[bytes, bytes]:
+    """The server name that the client asked for, and the protocol it got (RFC 6066, RFC 7301)."""
+    ffi, lib = library.ffi, library.lib
+    name = lib.SSL_get_servername(ssl, _HOST_NAME)
+    alpn, length = ffi.new("unsigned char **"), ffi.new("unsigned int *")
+    lib.SSL_get0_alpn_selected(ssl, alpn, length)
+    return ffi.string(name) if name else b"", bytes(ffi.buffer(alpn[0], length[0])) if length[0] else b""
 
 
 def _our_certificate(library: Library, ssl: Any) -> tuple[bytes, bytes]:

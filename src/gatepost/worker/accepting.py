@@ -48,6 +48,19 @@ def own_lanes(listeners: Sequence[Listener], slot: int, workers: int) -> list[Li
     ]
 
 
+class _Door:
+    """A listening socket, and whose its connections are: by the local host one of ``guests``, else ``owner``."""
+
+    __slots__ = ("family", "guests", "owner", "socket")
+
+    def __init__(self, listener: Listener, endpoints: Mapping[Route, Endpoint]) -> None:
+        bind = listener.bind
+        self.socket = listener.socket
+        self.family = bind.address.family
+        self.owner = endpoints[bind.fallback]
+        self.guests = {host: endpoints[route] for host, route in bind.routes.items()}
+
+
 class Accepting:
     """The accepting side of a worker: on, pausing, or off for good. Owns the listeners of this process.
 
@@ -65,10 +78,9 @@ class Accepting:
         self._host = host
         self._poller = host.poller
         self._listeners = listeners
-        self._endpoints = endpoints
-        self._own = own
+        self._own = [_Door(each, endpoints) for each in own]
         self._places = [Place(host.room) for _ in own]
-        self._others = {each.socket.fileno(): each for each in listeners if each not in own}
+        self._others = {each.socket.fileno(): _Door(each, endpoints) for each in listeners if each not in own}
         self._lookout = select.epoll()
         self._waiting: set[int] = set()  # lanes of others that had connections in their queues at the last look
         self._next_look: asyncio.TimerHandle | None = None
@@ -83,8 +95,8 @@ class Accepting:
         if self._over or self._watching:
             return
         self._watching = True
-        for listener in self._own:
-            self._poller.watch_reading(listener.socket.fileno(), partial(self._accept, listener))
+        for door in self._own:
+            self._poller.watch_reading(door.socket.fileno(), partial(self._accept, door))
         if self._others and self._next_look is None:
             for fd in self._others:
                 self._lookout.register(fd, select.EPOLLIN)
@@ -105,8 +117,8 @@ class Accepting:
     def _unwatch(self) -> None:
         if self._watching:
             self._watching = False
-            for listener in self._own:
-                self._poller.ignore_reading(listener.socket.fileno())
+            for door in self._own:
+                self._poller.ignore_reading(door.socket.fileno())
 
     def pause(self) -> None:
         """Accept nothing for a while: a descriptor less for new clients is one more for those that are here."""
@@ -124,10 +136,12 @@ class Accepting:
                     break
         self._waiting = waiting
 
-    def _accept(self, listener: Listener, _events: int = 0) -> bool:
+    def _accept(self, door: _Door, _events: int = 0) -> bool:
         """False: there was nobody."""
         try:
-            sock, peer = listener.socket.accept()
+            # What ``accept`` does, without asking the listening socket for its family and type each time: each
+            # answer is looked up in an enumeration.
+            fd, peer = door.socket._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             return False  # another worker was faster
         except OSError as error:
@@ -135,16 +149,17 @@ class Accepting:
                 self._log.write(Level.CRIT, f"accept4() failed ({error.errno}: {os.strerror(error.errno)})")
                 self.pause()
             return True  # anything else was this client's own: it went away in the queue
+        sock = socket.socket(door.family, socket.SOCK_STREAM, 0, fd)
         if self._host.room.is_full():
             sock.close()
             self._crowded()
             return True
         sock.setblocking(False)
-        bind = listener.bind
-        route = bind.route(sock.getsockname()[0]) if bind.routes else bind.fallback
-        endpoint = self._endpoints[route]
+        endpoint = door.owner
+        if door.guests:
+            endpoint = door.guests.get(sock.getsockname()[0], endpoint)
         self._numbers += 1
-        address = _client_address(bind.address.family, peer)
+        address = _client_address(door.family, peer)
         if endpoint.log.wants(Level.INFO):
             shown = "unix:" if address.family is socket.AF_UNIX else str(address)
             endpoint.log.write(Level.INFO, f"*{self._numbers} client {shown} connected to {endpoint.name}")
@@ -162,5 +177,6 @@ class Accepting:
 def _client_address(family: socket.AddressFamily, peer: object) -> Address:
     if isinstance(peer, tuple):
         # Without the zone of an address of one link (fe80::1%eth0): it means nothing to whoever is told.
-        return Address(family, peer[0].partition("%")[0], peer[1])
+        host: str = peer[0]
+        return Address(family, host.partition("%")[0] if "%" in host else host, peer[1])
     return Address(socket.AF_UNIX, "")

@@ -42,6 +42,9 @@ from .trimming import Trimming
 if TYPE_CHECKING:
     from gatepost.net.resolver import Resolver
 
+# New objects between two looks for cycles. A session makes no cycle as long as nothing goes wrong, and the usual
+# 700 are a dozen sessions under way: each look would go through all of them and find nothing.
+YOUNG_OBJECTS = 10_000
 TITLE = "gatepost-worker"  # at most 15 bytes: the kernel's limit for the name of a thread
 
 
@@ -109,6 +112,7 @@ class Worker:
         self._loop.add_reader(self._heritage.lifeline.read_fd, self._orphaned)
         gc.collect()  # of what we have made; what we have inherited is frozen already
         gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
         self._accepting.start()
         self._reporter.begin()
         Trimming(self._host).begin()
