@@ -10,6 +10,7 @@
 #   make sbom                build/sbom.json: a bill of materials of what is installed, OpenSSL included (CycloneDX)
 #   make lock [ARGS=--upgrade]   requirements/*.txt: versions and hashes of all that these targets install
 #   make bench [QUICK=1]     what a login, a GiB and an idle connection cost, beside the servers that are installed
+#   make compiled            build/compiled: an install whose hot modules are compiled
 #   make soak [SECONDS=1200] [CONNECTIONS=2000] [SEED=1]   a long night, and what is left of it
 #
 # PYTHON=/path/to/python3.13 chooses the interpreter; otherwise the newest of 3.11 to 3.14 is taken.
@@ -17,8 +18,10 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := sh tools/make-venv $(VENV)
+COMPILED := build/compiled/.made
+FROM_OUTSIDE := tests/functional tests/faults tests/security
 
-.PHONY: install demo test programs conformance fuzz lint docs sbom lock bench soak native clean
+.PHONY: install demo test programs conformance fuzz lint docs sbom lock bench soak native compiled clean
 
 install: $(VENV)/.installed
 	@echo 'gatepost is $(BIN)/gatepost'
@@ -26,8 +29,12 @@ install: $(VENV)/.installed
 demo: $(VENV)/.installed-demo
 	$(BIN)/python demo/run.py $(ARGS)
 
-test: programs $(VENV)/.installed-dev native
+# With ARGS once, against the sources; without, what looks at gatepost from outside also against the compiled form.
+test: programs $(VENV)/.installed-dev native $(if $(ARGS),,compiled)
 	$(BIN)/python -m pytest $(ARGS)
+ifndef ARGS
+	@if [ -e $(COMPILED) ]; then PYTHONPATH=build/compiled $(BIN)/python -m pytest $(FROM_OUTSIDE); fi
+endif
 
 programs:
 	@sh tools/need-programs dovecot curl groff haproxy mandoc openssl softhsm2-util strace swaks $$([ "$$(id -u)" != 0 ] || echo postfix)
@@ -54,7 +61,7 @@ sbom: $(VENV)/.installed
 lock: $(VENV)/.installed-lock
 	$(BIN)/python tools/lock.py $(ARGS)
 
-bench: $(VENV)/.installed-dev native
+bench: $(VENV)/.installed-dev native compiled
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 soak: $(VENV)/.installed-dev native
@@ -64,6 +71,15 @@ soak: $(VENV)/.installed-dev native
 native: $(VENV)/.native
 $(VENV)/.native: $(VENV)/.installed-dev src/gatepost/tls/_decl.py src/gatepost/tls/build.py
 	@if $(BIN)/python -m gatepost.tls.build; then touch $@; else echo 'gatepost: going on without the compiled TLS binding'; fi
+
+# An install of its own with compiled modules (docs/why/0016): the sources stay what ``make test`` and everybody runs.
+compiled: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory $(COMPILED) || echo 'gatepost: going on without compiled modules'
+$(COMPILED): setup.py pyproject.toml $(shell find src -name '*.py')
+	@rm -rf build/lib* build/compiled
+	GATEPOST_COMPILE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --no-build-isolation --target build/compiled .
+	@touch $@
 
 $(VENV)/.installed: pyproject.toml tools/make-venv requirements/install.txt
 	$(SETUP)

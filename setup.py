@@ -1,25 +1,46 @@
-"""Adds the compiled form of the TLS binding where it can be built; everything else is in pyproject.toml.
+"""Adds what a compiler makes of gatepost; everything else is in pyproject.toml.
 
-Without a C compiler or OpenSSL's headers the installation goes on without it: the other form does the same.
-``GATEPOST_TLS=abi`` leaves it out, which gives a wheel for every platform.
+The TLS binding is compiled where that can be done. Without a C compiler or OpenSSL's headers the installation goes
+on without it: the other form does the same. ``GATEPOST_TLS=abi`` leaves it out, which gives a wheel for every
+platform.
+
+``GATEPOST_COMPILE=1`` also compiles the modules that every login runs through (docs/why/0016-compiled-modules.md).
+That needs mypy, takes two minutes, and ends in an error where it cannot be done.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from setuptools import setup
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))
 
+from gatepost.compiled import modules
 from gatepost.tls.build import api_builder
 
 
-def extensions() -> list[object]:
-    if os.environ.get("GATEPOST_TLS") == "abi":
-        return []
-    os.makedirs("build/cffi", exist_ok=True)
-    return [api_builder().distutils_extension("build/cffi")]
+def extensions() -> list[Any]:
+    found: list[Any] = []
+    if os.environ.get("GATEPOST_TLS") != "abi":
+        os.makedirs("build/cffi", exist_ok=True)
+        found.append(api_builder().distutils_extension("build/cffi"))
+    if os.environ.get("GATEPOST_COMPILE") == "1":
+        found += compiled()
+    return found
+
+
+def compiled() -> list[Any]:
+    from mypyc.build import mypycify
+
+    # Types are checked by ``make lint``, with the stubs of what we use; here they only have to be understood.
+    return mypycify(
+        ["--ignore-missing-imports", *map(str, modules(Path("src/gatepost")))],
+        opt_level="2",
+        group_name="gatepost_compiled",
+        target_dir="build/mypyc",
+    )
 
 
 setup(ext_modules=extensions())

@@ -10,10 +10,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "gatepost"
 
 # Bottom-up: a part imports only from its own line or a line above it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("registry", "address", "libc"),
+    ("registry", "address", "compiled", "libc"),
     ("syslog",),
     ("log",),
-    ("errors",),
+    ("errors", "session_log"),
     ("config",),
     ("store",),
     ("tls",),

@@ -28,6 +28,8 @@ from .waiting import LIMIT_SECONDS, wait_until
 MAIL = "proxy_pass 127.0.0.1:9; server {{ listen 127.0.0.1:{port}; protocol imap; }}"
 OLD, NEW = "gatepost/0.1-old", "gatepost/0.2-new"
 
+PACKAGE = Path(gatepost.__file__).parent
+
 
 @contextmanager
 def daemon(place: Path, port: int, *command: str | Path, cwd: Path | None = None) -> Iterator[Path]:
@@ -76,7 +78,9 @@ def versions(place: Path) -> list[str]:
 def package(directory: Path, version: str) -> Path:
     """A copy of the program that says it is of that version."""
     target = directory / "gatepost"
-    shutil.copytree(Path(gatepost.__file__).parent, target, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for beside in PACKAGE.parent.glob("gatepost_compiled*"):  # what its compiled modules load, where they are
+        shutil.copy(beside, directory)
     init = target / "__init__.py"
     lines = [line for line in init.read_text().splitlines() if not line.startswith("__version__")]
     init.write_text("\n".join([*lines, f'__version__ = "{version.removeprefix("gatepost/")}"', ""]))
@@ -132,7 +136,7 @@ def test_a_zipapp_that_was_replaced(open_path: Path) -> None:
 
     def write(version: str) -> None:
         source = package(open_path / version.replace("/", "-"), version)
-        for compiled in (source / "gatepost" / "tls").glob("_api.*"):
+        for compiled in source.rglob("*.so"):
             compiled.unlink()  # nothing compiled can be loaded from an archive
         aside = target.with_suffix(".new")
         zipapp.create_archive(source, aside, interpreter=sys.executable, main="gatepost.cli.main:main")

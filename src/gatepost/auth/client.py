@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import os
 import socket
+from typing import Final
 
 from gatepost.address import Address
 from gatepost.errors import AuthError
@@ -22,15 +23,15 @@ from .connection import Connection, StaleError
 from .message import Accepted, Layout, Postponed, Refused, Request, request_bytes, verdict
 from .response import Answer
 
-MAX_IDLE = 64  # connections per server and worker; a burst of logins beyond that opens and closes its own
-MAX_IDLE_SECONDS = (
-    30.0  # common services close after 5 to 75; theirs is noticed at once, ours only saves descriptors
-)
-POSTPONE_SECONDS = 1.0  # between questions where the service does not say; nginx asks again at once, without end
-MAX_POSTPONED_SECONDS = 3600.0  # all waits of one login together; whoever is still there has found another way in
+MAX_IDLE: Final = 64  # connections per server and worker; a burst of logins beyond that opens and closes its own
+# Common services close after 5 to 75; theirs is noticed at once, ours only saves descriptors.
+MAX_IDLE_SECONDS: Final = 30.0
+POSTPONE_SECONDS: Final = 1.0  # between questions where the service does not say; nginx asks at once, without end
+# All waits of one login together; whoever is still there has found another way.
+MAX_POSTPONED_SECONDS: Final = 3600.0
 
 # What nginx logs at level error; anything else (a missing socket file, no permission) is a set-up gone wrong.
-_USUAL = frozenset(
+_USUAL: Final = frozenset(
     (
         errno.ECONNREFUSED,
         errno.ECONNRESET,
@@ -182,9 +183,9 @@ class HttpAuth:
         try:
             found = await loop.create_task(opened())  # a session is no task, and only tasks have time limits
             return found
-        except TimeoutError as error:
+        except TimeoutError:
             code = errno.ETIMEDOUT
-            raise AuthError(f"auth http server {self._server} timed out ({code}: {os.strerror(code)})") from error
+            raise AuthError(f"auth http server {self._server} timed out ({code}: {os.strerror(code)})") from None
         except OSError as error:
             code = error.errno or errno.EIO
             level = Level.ERROR if code in _USUAL else Level.CRIT

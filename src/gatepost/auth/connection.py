@@ -9,13 +9,14 @@ import asyncio
 import errno
 import os
 import typing
+from typing import Final
 
 from gatepost.errors import AuthError
 from gatepost.net.room import Place
 
 from .response import MAX_HEAD_BYTES, Answer, Fate, Reader
 
-REST_SECONDS = 5.0  # how long a body may take to end; it is as a rule empty and already here
+REST_SECONDS: Final = 5.0  # how long a body may take to end; it is as a rule empty and already here
 
 
 class StaleError(Exception):

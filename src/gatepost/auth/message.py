@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from gatepost.address import Address, unix
 from gatepost.errors import AuthError
@@ -22,12 +22,12 @@ from gatepost.tls.facts import Facts
 from .endpoint import MAX_PATH_BYTES, UNIX_PREFIX
 from .response import Answer
 
-MAX_KNOWN_BACKENDS = 1024  # addresses that need not be read again; about 300 bytes each
-MAX_WAIT_SECONDS = 86400  # a day outlasts every client; more is a mistake of the service
+MAX_KNOWN_BACKENDS: Final = 1024  # addresses that need not be read again; about 300 bytes each
+MAX_WAIT_SECONDS: Final = 86400  # a day outlasts every client; more is a mistake of the service
 
-_UNIX = UNIX_PREFIX.encode()
-_ESCAPED = re.compile(rb"[\x00-\x20%]")
-_MAX_WAIT_DIGITS = 18  # nginx ignores what does not fit 64 bits
+_UNIX: Final = UNIX_PREFIX.encode()
+_ESCAPED: Final = re.compile(rb"[\x00-\x20%]")
+_MAX_WAIT_DIGITS: Final = 18  # nginx ignores what does not fit 64 bits
 
 
 @dataclass(slots=True, init=False)

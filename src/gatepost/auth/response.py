@@ -13,28 +13,32 @@ byte too many would become the start of somebody else's answer.
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 import httptools
 
 from gatepost.errors import AuthError
 
-MAX_HEAD_BYTES = 16384  # heads of 100-continue included; nginx takes 1024, which a framework's cookies overrun
-MAX_BODY_BYTES = 65536  # read and thrown away to save a connection; beyond that a new connection is cheaper
+# Those of 100-continue included; nginx takes 1024, which a framework's cookies overrun.
+MAX_HEAD_BYTES: Final = 16384
+MAX_BODY_BYTES: Final = 65536  # read and thrown away to save a connection; beyond that a new connection is cheaper
 
 # All complete lines, then the empty line that ends the head, if it is there. A name has no underscore, no blank
 # before the colon and no folded line, but may lack its colon. (No possessive quantifiers:
 # Python 3.11 before 3.11.4 matches them wrongly.)
-_LINES = re.compile(rb"((?:[A-Za-z0-9][A-Za-z0-9-]*(?::[^\r\n]*)?\r?\n)*)(\r?\n)?")
-_LINE_BEGUN = re.compile(rb"(?:[A-Za-z0-9][A-Za-z0-9-]*(?::[^\r\n]*)?)?\r?")
-_STATUS_LINE = re.compile(rb"HTTP/(?:(\d\.\d) +(\d{3})(?!\d))?[^\r\n]*\r?\n")
-_STATUS_LINE_BEGUN = re.compile(rb"HTTP/[^\r\n]*\r?")
-_HTTP = b"HTTP/"
+_LINES: Final = re.compile(rb"((?:[A-Za-z0-9][A-Za-z0-9-]*(?::[^\r\n]*)?\r?\n)*)(\r?\n)?")
+_LINE_BEGUN: Final = re.compile(rb"(?:[A-Za-z0-9][A-Za-z0-9-]*(?::[^\r\n]*)?)?\r?")
+_STATUS_LINE: Final = re.compile(rb"HTTP/(?:(\d\.\d) +(\d{3})(?!\d))?[^\r\n]*\r?\n")
+_STATUS_LINE_BEGUN: Final = re.compile(rb"HTTP/[^\r\n]*\r?")
+_HTTP: Final = b"HTTP/"
 
-_KNOWN = frozenset((b"auth-server", b"auth-port", b"auth-user", b"auth-pass", b"auth-wait", b"auth-error-code"))
-_FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
-_INTERIM = frozenset((100, 102, 103))  # the answer proper is still to come (RFC 9110 section 15.2)
-_BODILESS = frozenset((204, 304))  # whatever the fields say (RFC 9112 section 6.3)
-_MAX_LENGTH_DIGITS = 9  # far beyond MAX_BODY_BYTES, and cheap to convert
+_KNOWN: Final = frozenset(
+    (b"auth-server", b"auth-port", b"auth-user", b"auth-pass", b"auth-wait", b"auth-error-code")
+)
+_FRAMING: Final = frozenset((b"connection", b"content-length", b"transfer-encoding"))
+_INTERIM: Final = frozenset((100, 102, 103))  # the answer proper is still to come (RFC 9110 section 15.2)
+_BODILESS: Final = frozenset((204, 304))  # whatever the fields say (RFC 9112 section 6.3)
+_MAX_LENGTH_DIGITS: Final = 9  # far beyond MAX_BODY_BYTES, and cheap to convert
 
 
 class Fate(Enum):

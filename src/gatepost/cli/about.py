@@ -3,6 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from gatepost.compiled import is_compiled
 from gatepost.errors import ConfigError
 from gatepost.tls._load import library
 
@@ -11,7 +12,12 @@ _LIBRARIES = ("uvloop", "httptools", "cffi")
 
 def lines() -> list[str]:
     """Python, the TLS library and how it is bound, and the libraries in use, one line each."""
-    return [f"running on {platform.python_implementation()} {platform.python_version()}", _tls(), _libraries()]
+    return [_python(), _tls(), _libraries()]
+
+
+def _python() -> str:
+    compiled = " (compiled modules)" if is_compiled() else ""
+    return f"running on {platform.python_implementation()} {platform.python_version()}{compiled}"
 
 
 def _tls() -> str:

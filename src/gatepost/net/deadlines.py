@@ -18,9 +18,10 @@ timer of their own.
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
-TICK_SECONDS = 1.0  # mail time-outs are tens of seconds; a second of slack is nothing, a timer per read is
-HORIZON_SECONDS = 60  # how long a dropped deadline is kept at most, and how often a distant one is looked at
+TICK_SECONDS: Final = 1.0  # mail time-outs are tens of seconds; a second of slack is nothing, a timer per read is
+HORIZON_SECONDS: Final = 60  # how long a dropped deadline is kept at most, and how often a distant one is looked at
 
 
 class Deadlines:

@@ -12,19 +12,18 @@ more, and a callback that finds nothing, because another one of the same turn ha
 import asyncio
 import select
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Callback: TypeAlias = Callable[[int], object]
 
-ENDED = (
-    select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-)  # the other side sends no more, or the socket is broken
-EVENTS_AT_ONCE = 1024  # of one turn; the rest is told in the next
+# The other side sends no more, or the socket is broken.
+ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+EVENTS_AT_ONCE: Final = 1024  # of one turn; the rest is told in the next
 
-_READ = select.EPOLLIN | select.EPOLLRDHUP
-_WRITE = select.EPOLLOUT
-_READABLE = _READ | select.EPOLLHUP | select.EPOLLERR
-_WRITABLE = _WRITE | select.EPOLLHUP | select.EPOLLERR
+_READ: Final = select.EPOLLIN | select.EPOLLRDHUP
+_WRITE: Final = select.EPOLLOUT
+_READABLE: Final = _READ | select.EPOLLHUP | select.EPOLLERR
+_WRITABLE: Final = _WRITE | select.EPOLLHUP | select.EPOLLERR
 
 
 class Poller:

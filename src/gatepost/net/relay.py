@@ -20,6 +20,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from typing import Final
 
 from gatepost.errors import EVERYDAY, TlsError
 from gatepost.log import Level
@@ -30,11 +31,12 @@ from .deadlines import Deadline, Deadlines
 from .poller import ENDED, Poller
 from .stream import send_tls
 
-CHUNK_BYTES = 65536  # four full TLS records; larger chunks no longer lower the cost per byte
-CHUNKS_PER_TURN = 4  # then others get their turn
+CHUNK_BYTES: Final = 65536  # four full TLS records; larger chunks no longer lower the cost per byte
+CHUNKS_PER_TURN: Final = 4  # then others get their turn
 
-CLIENT_GONE_SECONDS = 60.0  # silence granted to the upstream to answer after the client's end of stream
-UPSTREAM_GONE_SECONDS = 3.0  # silence granted to the client after the upstream's, as nginx waits for close_notify
+CLIENT_GONE_SECONDS: Final = 60.0  # silence granted to the upstream to answer after the client's end of stream
+# Silence granted to the client after the upstream's, as nginx waits for close_notify.
+UPSTREAM_GONE_SECONDS: Final = 3.0
 
 
 class Shared:

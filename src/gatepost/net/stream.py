@@ -15,6 +15,7 @@ import errno
 import os
 import select
 import socket
+from typing import Final
 
 from gatepost.address import Address, unix
 from gatepost.tls.connection import DONE, EOF, WANT_READ, Connection
@@ -23,8 +24,8 @@ from gatepost.tls.context import Context
 from .poller import Poller
 from .waiting import Waitable
 
-LINGER_SECONDS = 3.0  # how long a closed side may take to say that it is done, as in nginx
-LINGER_BYTES = 65536  # what is read and thrown away meanwhile, so that an endless sender cannot hold us
+LINGER_SECONDS: Final = 3.0  # how long a closed side may take to say that it is done, as in nginx
+LINGER_BYTES: Final = 65536  # what is read and thrown away meanwhile, so that an endless sender cannot hold us
 
 
 class StreamError(Exception):

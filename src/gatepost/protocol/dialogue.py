@@ -5,10 +5,11 @@ The protocols add only their words around it (``+ ``, ``334 ``) and their reply 
 
 import binascii
 from collections.abc import Callable
+from typing import Final
 
 from gatepost.sasl.mechanism import Credentials, Mechanism, SaslError, check
 
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def decode_base64(text: bytes) -> bytes | None:

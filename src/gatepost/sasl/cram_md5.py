@@ -4,10 +4,11 @@ The digest is checked by the authentication service, which knows the password; h
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from .mechanism import Credentials, Exchange, Mechanism, SaslError
 
-DIGEST_BYTES = 32  # an MD5 digest in hexadecimal digits
+DIGEST_BYTES: Final = 32  # an MD5 digest in hexadecimal digits
 
 
 def exchange(challenge: Callable[[], bytes]) -> Exchange:
@@ -23,4 +24,4 @@ def exchange(challenge: Callable[[], bytes]) -> Exchange:
     return Credentials("cram-md5", user, digest, cleartext=False, salt=salt)
 
 
-MECHANISM = Mechanism("CRAM-MD5", rfc="RFC 2195", exchange=exchange, rank=30, initial_response=False)
+MECHANISM: Final = Mechanism("CRAM-MD5", rfc="RFC 2195", exchange=exchange, rank=30, initial_response=False)

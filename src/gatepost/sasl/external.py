@@ -5,6 +5,7 @@ service is given the certificate's facts and decides whether they allow the name
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from .mechanism import Credentials, Exchange, Mechanism
 
@@ -18,4 +19,4 @@ def exchange(_challenge: Callable[[], bytes]) -> Exchange:
     return Credentials("external", user, b"", cleartext=False)
 
 
-MECHANISM = Mechanism("EXTERNAL", rfc="RFC 4422 appendix A", exchange=exchange, rank=40)
+MECHANISM: Final = Mechanism("EXTERNAL", rfc="RFC 4422 appendix A", exchange=exchange, rank=40)

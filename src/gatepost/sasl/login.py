@@ -1,6 +1,7 @@
 """LOGIN (draft-murchison-sasl-login, never an RFC): what Outlook and old phones speak in place of PLAIN."""
 
 from collections.abc import Callable
+from typing import Final
 
 from .mechanism import Credentials, Exchange, Mechanism
 
@@ -16,4 +17,4 @@ def exchange(_challenge: Callable[[], bytes]) -> Exchange:
     return Credentials("plain", user, password, cleartext=True)
 
 
-MECHANISM = Mechanism("LOGIN", rfc="draft-murchison-sasl-login", exchange=exchange, rank=20, always=True)
+MECHANISM: Final = Mechanism("LOGIN", rfc="draft-murchison-sasl-login", exchange=exchange, rank=20, always=True)

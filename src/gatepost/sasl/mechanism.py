@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..errors import ClientError
 
@@ -37,7 +37,7 @@ class Credentials:
 
 Exchange: TypeAlias = Generator[bytes, bytes, Credentials]
 
-_FORBIDDEN = re.compile(rb"[\r\n\0]")
+_FORBIDDEN: Final = re.compile(rb"[\r\n\0]")
 
 
 def breaks_lines(text: bytes) -> bool:

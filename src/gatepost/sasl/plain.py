@@ -1,6 +1,7 @@
 """PLAIN (RFC 4616): user name and password in one message, protected by TLS alone."""
 
 from collections.abc import Callable
+from typing import Final
 
 from .mechanism import Credentials, Exchange, Mechanism, SaslError
 
@@ -23,4 +24,4 @@ def exchange(_challenge: Callable[[], bytes]) -> Exchange:
     return Credentials("plain", user, password, cleartext=True)
 
 
-MECHANISM = Mechanism("PLAIN", rfc="RFC 4616", exchange=exchange, rank=10, always=True)
+MECHANISM: Final = Mechanism("PLAIN", rfc="RFC 4616", exchange=exchange, rank=10, always=True)

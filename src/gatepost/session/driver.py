@@ -17,6 +17,7 @@ import os
 import socket
 import traceback
 from collections import deque
+from typing import Final
 
 from gatepost.address import Address
 from gatepost.auth.message import Accepted, Refused, Request
@@ -60,12 +61,13 @@ from .login import (
     without_password,
 )
 
-READ_BYTES = 16384  # one TLS record; commands are far shorter
-LOOK_SECONDS = 1.0  # between two looks after a client that has to wait; how much longer it is kept than it stays
-GREETING = "sending client greeting line"  # what we do until the client may speak
+READ_BYTES: Final = 16384  # one TLS record; commands are far shorter
+# Between two looks after a client that has to wait; how much longer it is kept than it stays.
+LOOK_SECONDS: Final = 1.0
+GREETING: Final = "sending client greeting line"  # what we do until the client may speak
 
-_DONE = Close()  # in the place of an effect that nobody is to hold any longer
-_TIMED_OUT = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
+_DONE: Final = Close()  # in the place of an effect that nobody is to hold any longer
+_TIMED_OUT: Final = f"timed out ({errno.ETIMEDOUT}: {os.strerror(errno.ETIMEDOUT)})"
 
 
 class DeadlinePassedError(Exception):
@@ -408,8 +410,8 @@ class Session:
         words = endpoint.protocol.last_words.internal_error
         try:
             reply = await login.run()
-        except BackendDeclinedError as error:
-            declined = error.declined
+        except BackendDeclinedError as no:
+            declined = no.declined
             if declined.credentials and endpoint.authenticator.backend_decides:
                 return self._backend_refused(declined, verdict.account)
             level = Level.INFO if endpoint.pass_error_message else Level.ERROR

@@ -4,6 +4,7 @@ import base64
 import errno
 import os
 import socket
+from typing import Final
 
 from gatepost.address import Address
 from gatepost.errors import EVERYDAY, UpstreamError
@@ -16,13 +17,13 @@ from gatepost.protocol.machine import UpstreamMachine
 from gatepost.session_log import SessionLog
 from gatepost.tls.connection import Connection
 
-READ_BYTES = 16384  # greetings and login replies are far shorter
+READ_BYTES: Final = 16384  # greetings and login replies are far shorter
 
-READING = "reading response from upstream"
+READING: Final = "reading response from upstream"
 
 # What an unreachable or overloaded backend looks like; anything else points at ourselves. EAGAIN: the queue of its
 # unix socket is full.
-_ORDINARY = EVERYDAY | {errno.EAGAIN}
+_ORDINARY: Final = EVERYDAY | {errno.EAGAIN}
 
 
 def without_password(text: str, account: Account) -> str:

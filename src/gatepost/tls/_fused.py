@@ -6,34 +6,34 @@ here with three calls. Both keep one contract: a count of bytes, or a code below
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ._fused_sessions import lifetimes
 
-DONE = 1
-EOF = 0
-WANT_READ = -1
-WANT_WRITE = -2
-WANT_LOOKUP = -3  # reserved: a ClientHello that waits for something to be looked up
-STALE = -4  # nothing was done: the error queue held something that is not ours
-FAILED = -100  # minus the SSL_ERROR_* number; the error queue and errno are left to be read
+DONE: Final = 1
+EOF: Final = 0
+WANT_READ: Final = -1
+WANT_WRITE: Final = -2
+WANT_LOOKUP: Final = -3  # reserved: a ClientHello that waits for something to be looked up
+STALE: Final = -4  # nothing was done: the error queue held something that is not ours
+FAILED: Final = -100  # minus the SSL_ERROR_* number; the error queue and errno are left to be read
 
-SSL_ERROR_SSL = 1
-SSL_ERROR_WANT_READ = 2
-SSL_ERROR_WANT_WRITE = 3
-SSL_ERROR_SYSCALL = 5
-SSL_ERROR_ZERO_RETURN = 6
+SSL_ERROR_SSL: Final = 1
+SSL_ERROR_WANT_READ: Final = 2
+SSL_ERROR_WANT_WRITE: Final = 3
+SSL_ERROR_SYSCALL: Final = 5
+SSL_ERROR_ZERO_RETURN: Final = 6
 
-AFTER_BITS = 32  # a read answers count | (1 - code) << 32 when the stream ended behind the bytes
+AFTER_BITS: Final = 32  # a read answers count | (1 - code) << 32 when the stream ended behind the bytes
 
-UNSENT = 1 << 32  # in what a write answers: not all of it has left: write again, even nothing
-CLOSED = 1 << 33  # in what finish answers: close_notify follows what was taken
+UNSENT: Final = 1 << 32  # in what a write answers: not all of it has left: write again, even nothing
+CLOSED: Final = 1 << 33  # in what finish answers: close_notify follows what was taken
 
-_OUTCOMES = {SSL_ERROR_WANT_READ: WANT_READ, SSL_ERROR_WANT_WRITE: WANT_WRITE, SSL_ERROR_ZERO_RETURN: EOF}
+_OUTCOMES: Final = {SSL_ERROR_WANT_READ: WANT_READ, SSL_ERROR_WANT_WRITE: WANT_WRITE, SSL_ERROR_ZERO_RETURN: EOF}
 
-_BOTH_SHUTDOWNS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
+_BOTH_SHUTDOWNS: Final = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
 _ALPN_OK, _ALPN_FATAL = 0, 2  # SSL_TLSEXT_ERR_*
-_NPN_NEGOTIATED = 1
+_NPN_NEGOTIATED: Final = 1
 
 
 @dataclass(frozen=True, slots=True)

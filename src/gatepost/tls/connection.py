@@ -13,7 +13,7 @@ A TlsError ends the connection: no alert can be sent any more, ``shutdown`` only
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from gatepost.errors import TlsError
 from gatepost.log import Level
@@ -28,10 +28,10 @@ from .verification import OFF, CertificateProblem, forget_session, judge
 
 __all__ = ["DONE", "EOF", "WANT_READ", "WANT_WRITE", "Connection", "RecvBuffer", "recv_buffer"]
 
-MAX_DISCARDED_READS = 4  # of READ_BYTES each, after our end: a client's last commands are far shorter
-READ_BYTES = 65536  # most that one ``read`` gives: four full records
-_COUNT_MASK = (1 << AFTER_BITS) - 1
-_BOTH_SHUTDOWNS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
+MAX_DISCARDED_READS: Final = 4  # of READ_BYTES each, after our end: a client's last commands are far shorter
+READ_BYTES: Final = 65536  # most that one ``read`` gives: four full records
+_COUNT_MASK: Final = (1 << AFTER_BITS) - 1
+_BOTH_SHUTDOWNS: Final = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
 
 
 class RecvBuffer:
@@ -57,7 +57,7 @@ def _scratch() -> Any:
     return recv_buffer(READ_BYTES).data
 
 
-_BLANK = bytes(READ_BYTES)
+_BLANK: Final = bytes(READ_BYTES)
 
 
 def _wipe(scratch: Any, count: int) -> None:

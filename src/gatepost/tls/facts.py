@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ._load import Library
 from .verification import verify_text
 
-_SHA1_BYTES = 20  # a name for the certificate that services know it by, not a proof
+_SHA1_BYTES: Final = 20  # a name for the certificate that services know it by, not a proof
 
 
 def _nothing() -> bytes:

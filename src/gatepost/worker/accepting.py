@@ -17,6 +17,7 @@ import select
 import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from gatepost.address import Address
 from gatepost.errors import EXHAUSTED
@@ -27,9 +28,10 @@ from gatepost.net.room import Place
 from gatepost.session.driver import Session
 from gatepost.session.endpoint import Endpoint, Host
 
-LOOK_SECONDS = 1.0  # between looks at the lanes of others: a worker that is alive takes its clients in far less
-MAX_TAKEN = 256  # connections from the lane of another, per look: half the usual queue, in some milliseconds
-PAUSE_SECONDS = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
+# Between looks at the lanes of others: a worker that is alive takes its clients in far less.
+LOOK_SECONDS: Final = 1.0
+MAX_TAKEN: Final = 256  # connections from the lane of another, per look: half the usual queue, in some milliseconds
+PAUSE_SECONDS: Final = 0.5  # without descriptors, accepting again at once would only fail again, in a hot loop
 
 
 def own_lanes(listeners: Sequence[Listener], slot: int, workers: int) -> list[Listener]:

@@ -1,11 +1,13 @@
 """IMAP before login (RFC 9051, RFC 3501), as seen from both sides of the proxy."""
 
+from typing import Final
+
 from gatepost.protocol.machine import LastWords, Protocol
 
 from .service import serve
 from .settings import ImapSettings
 
-PROTOCOL = Protocol(
+PROTOCOL: Final = Protocol(
     name="imap",
     ports=(143, 993),
     needs_password=True,

@@ -7,6 +7,7 @@ While a SASL exchange runs, each line is a response and no command is looked for
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from gatepost.protocol.client import BaseClient, Phase
 from gatepost.protocol.events import Account, AuthRefused, Effect, Send
@@ -162,7 +163,7 @@ class ImapClient(BaseClient[ImapRules]):
         return effects
 
 
-COMMANDS = {
+COMMANDS: Final = {
     b"CAPABILITY": ImapClient._on_capability,
     b"NOOP": ImapClient._on_noop,
     b"LOGOUT": ImapClient._on_logout,

@@ -6,17 +6,17 @@ the RFC. Lines come with their line end.
 """
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gatepost.protocol.framing import InvalidCommand
 
-MAX_TAG_BYTES = 32  # as nginx; echoed in every reply, so it must be short
-MAX_ARGUMENTS = 3  # as nginx; the commands before login take at most two
-MAX_LITERAL_BYTES = 2**63 - 1  # number64 (RFC 9051 section 9); what really fits is the buffer's concern
-MAX_LITERAL_AT_ONCE = 4096  # bytes; LITERAL- allows no larger ones to go unasked (RFC 7888 section 5)
+MAX_TAG_BYTES: Final = 32  # as nginx; echoed in every reply, so it must be short
+MAX_ARGUMENTS: Final = 3  # as nginx; the commands before login take at most two
+MAX_LITERAL_BYTES: Final = 2**63 - 1  # number64 (RFC 9051 section 9); what really fits is the buffer's concern
+MAX_LITERAL_AT_ONCE: Final = 4096  # bytes; LITERAL- allows no larger ones to go unasked (RFC 7888 section 5)
 
-_OPENING = re.compile(rb"([A-Za-z0-9._-]{1,%d}) +(?:([A-Za-z]+)(?=[ \r\n]))?" % MAX_TAG_BYTES)
-_ARGUMENT = re.compile(
+_OPENING: Final = re.compile(rb"([A-Za-z0-9._-]{1,%d}) +(?:([A-Za-z]+)(?=[ \r\n]))?" % MAX_TAG_BYTES)
+_ARGUMENT: Final = re.compile(
     rb" *(?:"
     rb'([^ \r\n"{][^ \r\n]*)'  # unquoted
     rb'|"([^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*)"'  # quoted
@@ -25,14 +25,14 @@ _ARGUMENT = re.compile(
     rb")"
 )
 _UNQUOTED, _QUOTED, _LITERAL, _END = 1, 2, 4, 5  # the last group of each form
-_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_AFTER_LITERAL = re.compile(rb" |\r?\n")
-_FIRST_PIECE = re.compile(rb"[^ \r\n]*")
-_ANNOUNCED = re.compile(rb"\{([0-9]+)\+?\}\r*\n\Z")
-_GREETED_CAPABILITIES = re.compile(rb"\* OK \[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE)
-_AT_ONCE = frozenset((b"LITERAL+", b"LITERAL-"))
-_STATUS = re.compile(rb"\* (OK|NO|BAD|BYE|PREAUTH)(?=[ \r\n])", re.IGNORECASE)
-_VERDICT = re.compile(rb"(OK|NO|BAD)(?=[ \r\n])", re.IGNORECASE)
+_ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
+_AFTER_LITERAL: Final = re.compile(rb" |\r?\n")
+_FIRST_PIECE: Final = re.compile(rb"[^ \r\n]*")
+_ANNOUNCED: Final = re.compile(rb"\{([0-9]+)\+?\}\r*\n\Z")
+_GREETED_CAPABILITIES: Final = re.compile(rb"\* OK \[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE)
+_AT_ONCE: Final = frozenset((b"LITERAL+", b"LITERAL-"))
+_STATUS: Final = re.compile(rb"\* (OK|NO|BAD|BYE|PREAUTH)(?=[ \r\n])", re.IGNORECASE)
+_VERDICT: Final = re.compile(rb"(OK|NO|BAD)(?=[ \r\n])", re.IGNORECASE)
 
 
 # What a client sends ---------------------------------------------------------------------------------
@@ -133,9 +133,9 @@ def _number(digits: bytes) -> int:
 
 # What we say to a client -----------------------------------------------------------------------------
 
-GREETING = b"* OK IMAP4 ready\r\n"
-BYE = b"* BYE\r\n"
-GO_AHEAD = b"+ OK\r\n"
+GREETING: Final = b"* OK IMAP4 ready\r\n"
+BYE: Final = b"* BYE\r\n"
+GO_AHEAD: Final = b"+ OK\r\n"
 
 
 def completed(tag: bytes) -> bytes:

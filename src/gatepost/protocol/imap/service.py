@@ -1,5 +1,7 @@
 """Turns one server's settings into what its IMAP sessions need, once."""
 
+from typing import Final
+
 from gatepost.address import Address
 from gatepost.config.build import Server
 from gatepost.protocol.rules import CommonRules, common_rules, usable
@@ -11,7 +13,7 @@ from .settings import ImapSettings
 
 # A greeting and the untagged responses at a login stay far below this; ``proxy_buffer``, a page by default, is too
 # small for the capabilities and banners of some servers, and larger replies only if the operator says so.
-MIN_REPLY_BYTES = 64 * 1024
+MIN_REPLY_BYTES: Final = 64 * 1024
 
 
 class ImapService:

@@ -9,7 +9,7 @@ verdict; earlier ones are dropped.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gatepost.protocol.events import Account, Declined, Effect, LoggedIn, Send
 from gatepost.protocol.upstream import BaseUpstream, Wait, shown
@@ -25,13 +25,13 @@ class Step(NamedTuple):
     action: str
 
 
-DIALOGUE = (
+DIALOGUE: Final = (
     Step(grammar.greets, grammar.login, "sending LOGIN command to upstream"),
     Step(grammar.goes_ahead, grammar.login_user, "sending user name to upstream"),
     Step(grammar.goes_ahead, grammar.login_password, "sending password to upstream"),
 )
-GREETING = 0
-VERDICT = len(DIALOGUE)
+GREETING: Final = 0
+VERDICT: Final = len(DIALOGUE)
 
 
 class ImapUpstream(BaseUpstream):

@@ -8,6 +8,7 @@ APOP answers the challenge of the greeting; every CRAM-MD5 exchange has a challe
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from gatepost.log import Level
 from gatepost.protocol.client import BaseClient, Phase
@@ -128,7 +129,7 @@ class Pop3Client(BaseClient[Pop3Rules]):
         return grammar.prompt(challenge)
 
 
-COMMANDS = {
+COMMANDS: Final = {
     b"USER": Pop3Client._on_user,
     b"PASS": Pop3Client._on_pass,
     b"APOP": Pop3Client._on_apop,
@@ -138,4 +139,4 @@ COMMANDS = {
     b"NOOP": Pop3Client._on_noop,
     b"QUIT": Pop3Client._on_quit,
 }
-AFTER_USER = frozenset((b"PASS", b"CAPA", b"NOOP", b"QUIT"))
+AFTER_USER: Final = frozenset((b"PASS", b"CAPA", b"NOOP", b"QUIT"))

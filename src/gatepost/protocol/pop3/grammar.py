@@ -7,15 +7,15 @@ What we send keeps to the RFCs. Lines come with their line end.
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gatepost.protocol.framing import InvalidCommand
 
-MAX_ARGUMENTS = 3  # as nginx; the commands before login take at most two
+MAX_ARGUMENTS: Final = 3  # as nginx; the commands before login take at most two
 
-_VERB = re.compile(rb"([A-Za-z]{4})(?=[ \r\n])")
-_DIGEST = re.compile(rb"[0-9A-Fa-f]{32}")
-_WHOLE = frozenset((b"USER", b"PASS"))
+_VERB: Final = re.compile(rb"([A-Za-z]{4})(?=[ \r\n])")
+_DIGEST: Final = re.compile(rb"[0-9A-Fa-f]{32}")
+_WHOLE: Final = frozenset((b"USER", b"PASS"))
 
 
 # What a client sends ---------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ def _text(line: bytes) -> bytes:
 
 # What we say to a client -----------------------------------------------------------------------------
 
-OK = b"+OK\r\n"
-INVALID = b"-ERR invalid command\r\n"
+OK: Final = b"+OK\r\n"
+INVALID: Final = b"-ERR invalid command\r\n"
 
 
 def greeting(challenge: bytes) -> bytes:

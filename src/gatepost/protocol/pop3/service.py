@@ -1,5 +1,7 @@
 """Turns one server's settings into what its POP3 sessions need, once."""
 
+from typing import Final
+
 from gatepost.address import Address
 from gatepost.config.build import Server
 from gatepost.protocol.rules import CommonRules, common_rules, usable
@@ -12,7 +14,7 @@ from .settings import APOP, Pop3Settings, word_of
 # Longest command, and longest response of SASL, line end included; one such line is all that a session keeps. RFC
 # 2449 section 4 gives commands 255 bytes, RFC 5034 section 4 gives an exchange what its mechanism needs: a page has
 # room for every token in use, where nginx's 128 bytes have not even for long passwords.
-MAX_LINE_BYTES = 4096
+MAX_LINE_BYTES: Final = 4096
 
 
 class Pop3Service:

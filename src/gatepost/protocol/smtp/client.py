@@ -7,6 +7,7 @@ authentication service; both are repeated to the server that it names, and the r
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from gatepost.address import Address
 from gatepost.log import Level, quoted
@@ -46,7 +47,7 @@ class SmtpRules(ClientRules):
     route: Route
 
 
-_NOBODY = Credentials(UNAUTHENTICATED, b"", b"", cleartext=False)
+_NOBODY: Final = Credentials(UNAUTHENTICATED, b"", b"", cleartext=False)
 
 
 class SmtpClient(BaseClient[SmtpRules]):
@@ -245,7 +246,7 @@ class SmtpClient(BaseClient[SmtpRules]):
         return grammar.prompt(challenge)
 
 
-COMMANDS = {
+COMMANDS: Final = {
     b"HELO": SmtpClient._on_helo,
     b"EHLO": SmtpClient._on_ehlo,
     b"AUTH": SmtpClient._on_auth,

@@ -7,20 +7,21 @@ their line end.
 
 import base64
 import re
+from typing import Final
 
 from gatepost.address import Address
 from gatepost.protocol.framing import InvalidCommand
 
-MAX_ARGUMENTS = 11  # as nginx; of the commands before login only MAIL and RCPT take more than two
+MAX_ARGUMENTS: Final = 11  # as nginx; of the commands before login only MAIL and RCPT take more than two
 
-_WORD = re.compile(rb"([A-Za-z]+)(?=[ \r\n])")
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_XTEXT = re.compile(rb"[\x00-\x20+=\x7f-\xff]")
-_CHUNK = re.compile(
+_WORD: Final = re.compile(rb"([A-Za-z]+)(?=[ \r\n])")
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
+_XTEXT: Final = re.compile(rb"[\x00-\x20+=\x7f-\xff]")
+_CHUNK: Final = re.compile(
     rb"BDAT +([0-9]{1,20})(?: [^\r\n]*)?\r?\n", re.IGNORECASE
 )  # chunk-size of RFC 3030 has 20 digits
-_LINE_ENDS = bytes.maketrans(b"\r\n", b"__")
-_EXCHANGE = re.compile(rb"(AUTH)(?: +([A-Z0-9-]{1,20}))?(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
+_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"__")
+_EXCHANGE: Final = re.compile(rb"(AUTH)(?: +([A-Z0-9-]{1,20}))?(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
 
 # What a client sends ---------------------------------------------------------------------------------
 
@@ -89,18 +90,18 @@ def shown(data: bytes) -> bytes:
 
 # What we say to a client -----------------------------------------------------------------------------
 
-OK = b"250 2.0.0 OK\r\n"
-BYE = b"221 2.0.0 Bye\r\n"
-GO_AHEAD = b"220 2.0.0 Start TLS\r\n"
-LOGGED_IN = b"235 2.0.0 OK\r\n"
-INVALID_COMMAND = b"500 5.5.1 Invalid command\r\n"
-INVALID_ARGUMENT = b"501 5.5.4 Invalid argument\r\n"
-BAD_SEQUENCE = b"503 5.5.1 Bad sequence of commands\r\n"
-TOO_EARLY = b"503 5.5.0 Improper use of SMTP command pipelining\r\n"
-NEEDS_TLS = b"530 5.7.0 Must issue a STARTTLS command first\r\n"  # RFC 3207 section 4
-NEEDS_LOGIN = b"530 5.7.1 Authentication required\r\n"
+OK: Final = b"250 2.0.0 OK\r\n"
+BYE: Final = b"221 2.0.0 Bye\r\n"
+GO_AHEAD: Final = b"220 2.0.0 Start TLS\r\n"
+LOGGED_IN: Final = b"235 2.0.0 OK\r\n"
+INVALID_COMMAND: Final = b"500 5.5.1 Invalid command\r\n"
+INVALID_ARGUMENT: Final = b"501 5.5.4 Invalid argument\r\n"
+BAD_SEQUENCE: Final = b"503 5.5.1 Bad sequence of commands\r\n"
+TOO_EARLY: Final = b"503 5.5.0 Improper use of SMTP command pipelining\r\n"
+NEEDS_TLS: Final = b"530 5.7.0 Must issue a STARTTLS command first\r\n"  # RFC 3207 section 4
+NEEDS_LOGIN: Final = b"530 5.7.1 Authentication required\r\n"
 
-_REFUSED = b"535 5.7.0"
+_REFUSED: Final = b"535 5.7.0"
 
 
 def greeting(name: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """Turns one server's settings into what its SMTP sessions need, once."""
 
+from typing import Final
+
 from gatepost.address import Address
 from gatepost.config.build import Server
 from gatepost.protocol.rules import CommonRules, common_rules, usable
@@ -13,7 +15,7 @@ from .upstream import Route
 
 # Room for the answer to EHLO of any server: a hundred extensions in lines of 512 bytes (RFC 5321 section
 # 4.5.3.1.5) and more. ``proxy_buffer``, a page by default, counts where it is larger.
-MIN_REPLY_BYTES = 64 * 1024
+MIN_REPLY_BYTES: Final = 64 * 1024
 
 
 class SmtpService:

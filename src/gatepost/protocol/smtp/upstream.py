@@ -7,7 +7,7 @@ told so in our words; a client without one gets the server's own answer to its r
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gatepost.protocol.events import Account, Declined, Effect, Failed, LoggedIn, Send
 from gatepost.protocol.upstream import BaseUpstream, Wait, shown
@@ -41,9 +41,9 @@ class Step(NamedTuple):
     codes: tuple[bytes, ...]  # of a good answer; none: any answer is good
 
 
-GREETED = (b"220",)
-DONE = (b"250",)
-AUTHENTICATED = (b"235",)
+GREETED: Final = (b"220",)
+DONE: Final = (b"250",)
+AUTHENTICATED: Final = (b"235",)
 
 
 def steps(route: Route, visit: Visit, account: Account) -> list[Step]:
