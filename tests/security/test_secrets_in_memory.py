@@ -294,7 +294,7 @@ async def played(
     service, backend = Service(""), Backend()
     mail = f"protocol {attempt.protocol}; {settings(service)}"
     try:
-        async with edge(loop, directory, mail, listen="ssl" if tls else "") as made:
+        async with edge(loop, directory, mail, listen="ssl" if tls else "", counted=False) as made:
             yield Play(made, service, backend)
             await made.over()
             secrets = attempt.secrets

@@ -15,6 +15,7 @@ import trustme
 from gatepost.address import Address
 from gatepost.assembly import load
 from gatepost.config.build import Installation
+from gatepost.net.poller import Poller
 from gatepost.session.driver import Session
 from gatepost.worker.heritage import make
 from gatepost.worker.process import Worker
@@ -108,9 +109,20 @@ class Service:
 class Edge:
     """One server, and sessions on it that did not come through its listener."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, directory: Path, mail: str, *, listen: str = "") -> None:
-        """``mail`` are directives of the server, ``listen`` parameters of its listener."""
-        self.accounts = Accounts(loop)
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        directory: Path,
+        mail: str,
+        *,
+        listen: str = "",
+        counted: bool = True,
+    ) -> None:
+        """``mail`` are directives of the server, ``listen`` parameters of its listener.
+
+        Not ``counted``: on a poller as it is, which also a compiled form of gatepost can be given.
+        """
+        self._poller = Accounts(loop) if counted else Poller(loop)
         self.lines = Lines()
         path = directory / "gatepost.conf"
         self.name = f"unix:{directory}/listener"
@@ -120,11 +132,16 @@ class Edge:
             f" server {{ listen {self.name} {listen}; protocol imap; {mail} }} }}"
         )
         self._heritage = make(load(Installation(str(path))), _no_outputs(), self.lines.log(), print)
-        self._worker = worker = Worker(self.accounts, self._heritage, 0, self._heritage.scoreboard.claim())
+        self._worker = worker = Worker(self._poller, self._heritage, 0, self._heritage.scoreboard.claim())
         (listener,) = self._heritage.listeners
         self.endpoint = worker._endpoint(listener.bind.fallback)
         self.host = worker._host
         self.number = 0
+
+    @property
+    def accounts(self) -> Accounts:
+        assert isinstance(self._poller, Accounts)
+        return self._poller
 
     def use(self, **parts: Any) -> None:
         """Replace parts of the endpoint."""
@@ -158,7 +175,8 @@ class Edge:
             self.host.on_ended.clear()
             await self.host.on_ended.wait()
         assert self.host.sockets == 0
-        assert self.accounts.watched == set()
+        if isinstance(self._poller, Accounts):
+            assert self._poller.watched == set()
 
     def close(self) -> None:
         self.endpoint.authenticator.close()
@@ -166,6 +184,7 @@ class Edge:
         for listener in self._heritage.listeners:
             listener.remove()
         self._worker._accepting.stop()
+        self._poller.close()
         os.close(self._heritage.lifeline.read_fd)
         os.close(self._heritage.lifeline.write_fd)
         assert all(PASSWORD.decode() not in text for text in self.lines.texts)
@@ -173,9 +192,9 @@ class Edge:
 
 @contextlib.asynccontextmanager
 async def edge(
-    loop: asyncio.AbstractEventLoop, directory: Path, mail: str, *, listen: str = ""
+    loop: asyncio.AbstractEventLoop, directory: Path, mail: str, *, listen: str = "", counted: bool = True
 ) -> AsyncIterator[Edge]:
-    made = Edge(loop, directory, mail, listen=listen)
+    made = Edge(loop, directory, mail, listen=listen, counted=counted)
     try:
         yield made
     finally:

@@ -98,7 +98,7 @@ class SmtpUpstream(BaseUpstream):
         codes = self._codes
         if codes and reply[:3] not in codes:
             self._give_up()
-            wrong = codes is AUTHENTICATED and reply.startswith(b"5")
+            wrong = codes == AUTHENTICATED and reply.startswith(b"5")
             return Declined(reply, shown(reply), credentials=wrong)
         if not self._todo:
             self._wait = Wait.RELAY
