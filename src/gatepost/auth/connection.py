@@ -13,6 +13,7 @@ from typing import Final
 
 from gatepost.errors import AuthError
 from gatepost.net.room import Place
+from gatepost.net.waiting import Waitable
 
 from .response import MAX_HEAD_BYTES, Answer, Fate, Reader
 
@@ -41,7 +42,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_early",
-        "_future",
         "_hasty",
         "_loop",
         "_lost",
@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_served",
         "_server",
         "_transport",
+        "_waiting",
         "idle_since",
     )
 
@@ -62,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._reader: Reader | None = None
-        self._future: asyncio.Future[Answer] | None = None
+        self._waiting: Waitable | None = None  # whoever asked, until the answer is there
         self._rest_timer: asyncio.TimerHandle | None = None
         self._served = False
         self._early = b""  # of the first answer, from before its question
@@ -78,15 +79,16 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         assert self._reader is None
         self._reader = reader = Reader(self._server)
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        self._future = future
-        timer = self._loop.call_at(deadline, self._expire, future)
+        self._waiting = waiting = Waitable(self._loop)
+        timer = self._loop.call_at(deadline, self._expire, waiting)
         if self._lost is None:
             self._transport.write(request)
         if self._early or self._lost is not None:
             self._catch_up()
         try:
-            return await future
+            while reader.answer is None:
+                await waiting
+            return reader.answer
         finally:
             timer.cancel()
             if reader.answer is None:
@@ -109,16 +111,16 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _expire(self, future: asyncio.Future[Answer]) -> None:
-        if not future.done():
+    def _expire(self, waiting: Waitable) -> None:
+        if waiting is self._waiting:
             code = errno.ETIMEDOUT
-            error = AuthError(f"auth http server {self._server} timed out ({code}: {os.strerror(code)})")
-            future.set_exception(error)
+            self._fail(AuthError(f"auth http server {self._server} timed out ({code}: {os.strerror(code)})"))
 
     def _fail(self, error: Exception) -> None:
-        future, self._future = self._future, None
-        if future is not None and not future.done():
-            future.set_exception(error)
+        """Whoever asked goes on at once: to be called last."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.fail(error)
 
     def _stop_rest_timer(self) -> None:
         if self._rest_timer is not None:
@@ -142,22 +144,22 @@ class Connection(asyncio.Protocol):
         try:
             fate = reader.receive(data)
         except AuthError as error:
-            self._fail(error)
             self.close()
+            self._fail(error)
             return
         answer = reader.answer
         if answer is None:
             return
-        # Let go: a free connection may be asked again before who asked this has run, and keeps no password.
-        future, self._future = self._future, None
+        # A connection that is free keeps no password, and may be asked again before who asked this has run.
+        waiting, self._waiting = self._waiting, None
         if fate is Fate.SPENT:
             self.close()
         elif fate is Fate.FREE:
             self._free()
         elif self._rest_timer is None:
             self._rest_timer = self._loop.call_later(REST_SECONDS, self.close)
-        if future is not None and not future.done():
-            future.set_result(answer)
+        if waiting is not None:
+            waiting.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_rest_timer()
@@ -167,7 +169,7 @@ class Connection(asyncio.Protocol):
         if reader is None:
             self._lost = (exc,)
             return
-        if self._future is None:
+        if self._waiting is None:
             return
         if self._served and not reader.touched:
             self._fail(StaleError())

@@ -6,6 +6,7 @@ the RFC. Lines come with their line end.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gatepost.protocol.framing import InvalidCommand
@@ -14,6 +15,8 @@ MAX_TAG_BYTES: Final = 32  # as nginx; echoed in every reply, so it must be shor
 MAX_ARGUMENTS: Final = 3  # as nginx; the commands before login take at most two
 MAX_LITERAL_BYTES: Final = 2**63 - 1  # number64 (RFC 9051 section 9); what really fits is the buffer's concern
 MAX_LITERAL_AT_ONCE: Final = 4096  # bytes; LITERAL- allows no larger ones to go unasked (RFC 7888 section 5)
+MAX_KNOWN_GREETINGS: Final = 64  # of servers behind us, which say the same to everybody, so that each is read once
+MAX_KNOWN_GREETING_BYTES: Final = 1024  # Dovecot's and Cyrus' have 200 to 400
 
 _OPENING: Final = re.compile(rb"([A-Za-z0-9._-]{1,%d}) +(?:([A-Za-z]+)(?=[ \r\n]))?" % MAX_TAG_BYTES)
 _ARGUMENT: Final = re.compile(
@@ -187,7 +190,15 @@ def login_at_once(tag: bytes, user: bytes, password: bytes) -> bytes:
 
 
 def takes_literals_at_once(greeting: bytes) -> bool:
-    """Whether a greeting says ``LITERAL+`` or ``LITERAL-``: ``"[CAPABILITY" *(SP capability) "]"`` (RFC 9051)."""
+    """Whether a greeting says ``LITERAL+`` or ``LITERAL-``: ``"[CAPABILITY" *(SP capability) "]"`` (RFC 9051).
+
+    One longer than ``MAX_KNOWN_GREETING_BYTES`` says nothing of the kind.
+    """
+    return len(greeting) <= MAX_KNOWN_GREETING_BYTES and _takes_literals_at_once(greeting)
+
+
+@lru_cache(MAX_KNOWN_GREETINGS)
+def _takes_literals_at_once(greeting: bytes) -> bool:
     match = _GREETED_CAPABILITIES.match(greeting)
     return match is not None and not _AT_ONCE.isdisjoint(match[1].upper().split(b" "))
 
