@@ -16,6 +16,9 @@ from .configurations import write_dovecot, write_haproxy, write_nginx
 from .site import DOORS, Site
 
 REFERENCE = "nginx"  # whom the others are compared with
+ROOT = Path(__file__).parent.parent
+UNIT = ROOT / "packaging" / "systemd" / "gatepost.service"
+COMPILED = ROOT / "build" / "compiled"  # see the Makefile
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_mail_module.so"
 _LOAD_MODULE = f"load_module {NGINX_MODULE};"
 _ORIENTATION_ROUNDS = 3
@@ -46,16 +49,18 @@ class Peer:
 def find_peers(scratch: Path) -> list[Peer]:
     """gatepost from this checkout in its two installs, and what is installed of the others."""
     python = (sys.executable, "-m", "gatepost")
-    pure = {"GATEPOST_TLS": "abi", "PYTHONPATH": str(_pure_copy(scratch))}
-    peers = [_nginx_like("gatepost", python, remark="with the compiled TLS binding")]
-    if "(api mode)" in _say([*python, "-V"]):
-        peers.append(
-            _nginx_like(
-                "gatepost, pure", python, environment=pure, remark="Python only: an install without compiler"
-            )
-        )
+    unit = unit_environment()
+    pure = {**unit, "GATEPOST_TLS": "abi", "PYTHONPATH": str(_pure_copy(scratch))}
+    compiled = {**unit, "PYTHONPATH": str(COMPILED)} if COMPILED.exists() else unit
+    said = _say([*python, "-V"], compiled)
+    if "(api mode)" in said:
+        how = " and compiled modules" if "(compiled modules)" in said else "; no modules could be compiled here"
+        peers = [
+            _nginx_like("gatepost", python, compiled, remark=f"with the compiled TLS binding{how}"),
+            _nginx_like("gatepost, pure", python, pure, remark="Python only: an install without compiler"),
+        ]
     else:
-        peers = [_nginx_like("gatepost", python, remark="Python only: `make native` compiled nothing here")]
+        peers = [_nginx_like("gatepost", python, unit, remark="Python only: nothing could be compiled here")]
     if os.path.exists(NGINX_MODULE) and _installed("nginx"):
         peers.append(_nginx_like(REFERENCE, (program("nginx"),), load=_LOAD_MODULE))
     if _installed("haproxy"):
@@ -134,8 +139,15 @@ def _installed(name: str) -> bool:
     return True
 
 
-def _say(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True)
+def unit_environment() -> dict[str, str]:
+    """What the service's unit file sets: gatepost is measured as it runs."""
+    lines = (line.partition("Environment=") for line in UNIT.read_text().splitlines())
+    return dict(value.split("=", 1) for before, _, value in lines if value and not before)
+
+
+def _say(command: list[str], environment: Mapping[str, str] | None = None) -> str:
+    whole = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, env=whole, capture_output=True, check=True, timeout=30, text=True)
     return done.stdout + done.stderr
 
 
