@@ -2,8 +2,11 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import socket
+import termios
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -522,6 +525,53 @@ async def test_finish_waits_for_who_says_nothing_only_for_a_while(
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.02)
     accounts = Accounts(loop)
     far, stream = await either(accounts, tls=tls)
+    await stream.finish()
+    assert stream.fd == -1
+    assert accounts.watched == set()
+    assert accounts.runs < FEW
+    far.close()
+
+
+async def full_pair(accounts: Accounts) -> tuple[TlsFar, Stream]:
+    """A client under TLS whose socket has taken all that was written, and takes no byte more."""
+    ours, theirs = contexts()
+    # A unix socket takes a record whole or not at all, so no record is left half sent when it is full.
+    one, other = socket.socketpair()
+    other.setblocking(False)
+    far, stream = TlsFar(one, theirs), Stream(accounts, other)
+    await asyncio.gather(far.handshake(), stream.start_tls(ours))
+    room = other.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    while unsent(other) < room:
+        assert stream.try_write(bytes(1000)) == 1000
+    return far, stream
+
+
+def unsent(sock: socket.socket) -> int:
+    """What the kernel counts against SO_SNDBUF."""
+    count = array("i", [0])
+    fcntl.ioctl(sock, termios.TIOCOUTQ, count)
+    return count[0]
+
+
+@story
+async def test_finish_waits_until_there_is_room_for_close_notify(loop: Loop) -> None:
+    accounts = Accounts(loop)
+    far, stream = await full_pair(accounts)
+    ending = asyncio.ensure_future(stream.finish())
+    await until(lambda: (stream.fd, "w") in accounts.watched)
+    while await far.read():  # up to close_notify; an end without one raises
+        pass
+    far.end()
+    await ending
+    assert stream.fd == -1
+    far.close()
+
+
+@story
+async def test_finish_waits_for_that_room_only_for_a_while(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.02)
+    accounts = Accounts(loop)
+    far, stream = await full_pair(accounts)
     await stream.finish()
     assert stream.fd == -1
     assert accounts.watched == set()

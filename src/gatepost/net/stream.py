@@ -18,7 +18,7 @@ import socket
 from typing import Final
 
 from gatepost.address import Address, unix
-from gatepost.tls.connection import DONE, EOF, WANT_READ, Connection
+from gatepost.tls.connection import DONE, EOF, WANT_READ, WANT_WRITE, Connection
 from gatepost.tls.context import Context
 
 from .poller import Poller
@@ -216,8 +216,11 @@ class Stream(Waitable):
         self.forgive()
         timer = self._loop.call_later(LINGER_SECONDS, self.fail, TimeoutError())
         try:
-            if self.tls is not None and self.tls.shutdown() == DONE:
-                return
+            if self.tls is not None:
+                while (state := self.tls.shutdown()) == WANT_WRITE:
+                    await self._writable()  # no room behind the last bytes; without our end they would look cut off
+                if state == DONE:
+                    return
             self.socket.shutdown(socket.SHUT_WR)
             while waiting > 0:
                 try:
