@@ -1,6 +1,8 @@
 """Sessions of a real server from the first byte to the relay, on both kinds of loops."""
 
 import asyncio
+import contextlib
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +156,34 @@ async def test_a_client_that_does_not_listen_does_not_hold_up_its_end(loop: Loop
                 full += 1
             await asyncio.sleep(0)
         session.shut_down()
+        client.close()
+        await at.over()
+
+
+@pytest.mark.parametrize("how", ["clear", "tls"])
+@story
+async def test_a_goodbye_does_not_go_into_the_middle_of_a_reply(loop: Loop, tmp_path: Path, how: str) -> None:
+    async with edge(loop, tmp_path, "proxy_pass 127.0.0.1:9;", listen=listen(how)) as at:
+        client = await start(at, how, small=True)
+        (session,) = at.host.sessions
+        server = session._stream.socket
+        flooding = asyncio.ensure_future(client.write(b"a CAPABILITY\r\n" * 1000))
+        await until(lambda: (server.fileno(), "w") in at.accounts.watched)
+        at.accounts.ignore_writing(server.fileno())  # room there will be, but the session is not told of it
+        got = bytearray()
+
+        async def listen_to_the_end() -> None:
+            with contextlib.suppress(EOFError, ConnectionResetError):
+                while piece := await client.read():
+                    got.extend(piece)
+
+        listening = asyncio.ensure_future(listen_to_the_end())
+        await until(lambda: select.select([], [server], [], 0)[1])
+        session.shut_down()
+        await listening
+        capability, ok, _ = bytes(got).partition(b"a OK completed\r\n")
+        assert ((capability + ok) * 1000).startswith(got)
+        await asyncio.gather(flooding, return_exceptions=True)
         client.close()
         await at.over()
 

@@ -49,7 +49,7 @@ def send_tls(tls: Connection, data: bytes | memoryview, *, last: bool = False) -
 class Stream(Waitable):
     """Owns its socket and its TLS state; ``close`` ends both."""
 
-    __slots__ = ("_poller", "_reading", "_registered", "fd", "socket", "tls")
+    __slots__ = ("_poller", "_reading", "_registered", "fd", "is_amid_write", "socket", "tls")
 
     def __init__(self, poller: Poller, sock: socket.socket) -> None:
         super().__init__(poller.loop)
@@ -59,6 +59,7 @@ class Stream(Waitable):
         self.tls: Connection | None = None
         self._reading = False  # what is waited for: to read, or to write
         self._registered = False
+        self.is_amid_write = False  # a part of what was to be written is out: nothing but the rest may follow
 
     # Reading and writing
 
@@ -107,8 +108,11 @@ class Stream(Waitable):
         taken = self.try_write(data)
         rest = memoryview(data)[taken:]
         while rest or (self.tls is not None and self.tls.unsent):
+            # Of what TLS has not taken, a part may be encrypted and out, too.
+            self.is_amid_write = len(rest) < len(data) or self.tls is not None
             await self._writable()
             rest = rest[self.try_write(rest) :]
+        self.is_amid_write = False
 
     def try_write(self, data: bytes | memoryview) -> int:
         """How many bytes the kernel took at once; 0 when it takes none. Raises StreamError, TlsError."""
