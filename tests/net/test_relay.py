@@ -1,6 +1,7 @@
 """The relay between real sockets, in the clear and under TLS, on both kinds of loops."""
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import os
@@ -696,6 +697,61 @@ async def test_garbage_inside_tls_ends_the_session_with_the_librarys_words(loop:
     assert done == DONE
     assert text.startswith("[info] *7 SSL_read() failed (SSL: error:")
     assert text.endswith("while proxying and reading from client" + SUFFIX)
+
+
+# No room in the poller ---------------------------------------------------------------------------
+
+REFUSED = f"[crit] *7 epoll_ctl() failed (28: No space left on device) while proxying{SUFFIX}"
+
+
+async def end_refused(joined: Joined) -> None:
+    await joined.end()
+    assert joined.relay._deadline._when == 0
+    assert joined.lines.texts == [REFUSED]
+
+
+@pytest.mark.parametrize("room", [0, 1], ids=["client", "upstream"])
+@story
+async def test_a_session_that_the_poller_does_not_take_ends_at_its_start(loop: Loop, room: int) -> None:
+    joined = await join(loop, start=False)
+    joined.accounts.room = room
+    joined.relay.start(b"a OK in\r\n", b"b NOOP\r\n")
+    assert await joined.client.read_all() == b""
+    assert await joined.backend.read_all() == b""
+    await end_refused(joined)
+
+
+@ways
+@pytest.mark.parametrize("side", ["client", "backend"])
+@story
+async def test_a_session_that_the_poller_does_not_take_back_ends(loop: Loop, tls: bool, side: str) -> None:
+    """Who is not to be read for a while is taken out, and may find no room afterwards."""
+    joined = await join(loop, tls=tls, small=True)
+    source, drain = joined.client, joined.backend
+    if side == "backend":
+        source, drain = drain, source
+    await fill(joined, source)
+    joined.accounts.room = 0
+    with contextlib.suppress(EOFError, ConnectionResetError):
+        while await drain.read():
+            pass
+    await end_refused(joined)
+
+
+@story
+async def test_a_session_whose_last_word_the_poller_has_no_room_for_ends(loop: Loop) -> None:
+    joined = await join(loop, tls=True, start=False)
+    connection = joined.relay._tls
+    assert connection is not None
+    joined.relay._tls = Hesitant(connection)  # type: ignore[assignment]
+    joined.relay.start(b"", b"")
+    joined.client.end()
+    assert await joined.backend.read() == b""
+    joined.accounts.room = 0
+    joined.backend.end()
+    with pytest.raises(EOFError):
+        await joined.client.read()
+    await end_refused(joined)
 
 
 # Time --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 import socket
 import termios
 from array import array
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -336,6 +336,43 @@ async def test_a_client_that_talks_and_does_not_read_costs_nothing(loop: Loop, t
     assert rest == (b"NOOP" * 200)[3:]
     stream.close()
     assert accounts.watched == set()
+    far.close()
+
+
+WAITS: dict[str, Callable[[Stream], Awaitable[object]]] = {
+    "read": lambda stream: stream.read(100),
+    "peek": lambda stream: stream.peek(100),
+    "write": lambda stream: stream.write(bytes(1_000_000)),
+    "handshake": lambda stream: stream.start_tls(contexts()[0]),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@story
+async def test_a_wait_that_the_poller_has_no_room_for_fails_and_can_be_tried_again(loop: Loop, wait: str) -> None:
+    accounts = Accounts(loop)
+    one, other = pair(small=True)
+    far, stream = Far(one), Stream(accounts, other)
+    accounts.room = 0
+    with pytest.raises(StreamError, match=r"^epoll_ctl\(\) failed \(28: No space left on device\)$") as caught:
+        await WAITS[wait](stream)
+    assert (caught.value.call, caught.value.code) == ("epoll_ctl", errno.ENOSPC)
+    accounts.room = 1
+    await far.write(b"hello")
+    assert await stream.read(100) == b"hello"
+    stream.close()
+    far.close()
+
+
+@story
+async def test_finish_does_not_wait_where_the_poller_has_no_room(loop: Loop) -> None:
+    accounts = Accounts(loop)
+    one, other = pair()
+    far, stream = Far(one), Stream(accounts, other)
+    accounts.room = 0
+    await stream.finish()
+    assert stream.fd == -1
+    assert await far.read() == b""
     far.close()
 
 

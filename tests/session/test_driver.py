@@ -188,6 +188,31 @@ async def test_a_goodbye_does_not_go_into_the_middle_of_a_reply(loop: Loop, tmp_
         await at.over()
 
 
+@story
+async def test_a_login_whose_relay_the_poller_does_not_take_ends(loop: Loop, tmp_path: Path) -> None:
+    backend = Backend()
+    async with edge(loop, tmp_path, mail(backend)) as at:
+        client = await start(at, "clear")
+        await client.write(LOGIN)
+        upstream = await backend.accept()
+        await client.write(b"b NOOP\r\n")  # nobody wants to read that now, so the client is taken out
+        await until(lambda: len(at.accounts.watched) == 1)
+        at.accounts.room = 0
+        await backend.play(upstream)
+        with pytest.raises(ConnectionResetError):
+            await client.read()
+        client.close()
+        assert await upstream.read() == b""
+        upstream.close()
+        await at.over()
+        end = at.suffix(login="joe", upstream=backend.place)
+        assert at.lines.texts == [
+            f"[info] *1 client logged in{end}",
+            f"[crit] *1 epoll_ctl() failed (28: No space left on device) while proxying{end}",
+        ]
+    backend.close()
+
+
 # Room ---------------------------------------------------------------------------------------------
 
 

@@ -15,13 +15,14 @@ import errno
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from gatepost.address import Address, unix
 from gatepost.tls.connection import DONE, EOF, WANT_READ, WANT_WRITE, Connection
 from gatepost.tls.context import Context
 
-from .poller import Poller
+from .poller import Callback, Poller
 from .waiting import Waitable
 
 LINGER_SECONDS: Final = 3.0  # how long a closed side may take to say that it is done, as in nginx
@@ -127,7 +128,7 @@ class Stream(Waitable):
     # TLS
 
     async def start_tls(self, context: Context) -> None:
-        """Shake hands as the server. Raises TlsError; the stream is then only good for closing."""
+        """Shake hands as the server. Raises StreamError, TlsError; the stream is then only good for closing."""
         # A client that never speaks must be cheap, and the library holds 40 KiB from its first look on. As a rule
         # that look would find nothing: a hello is a round trip away.
         await self._readable()
@@ -156,18 +157,24 @@ class Stream(Waitable):
 
     async def _readable(self) -> None:
         if not self._registered:
+            self._watch(self._poller.watch_reading, self._on_readable)
             self._registered = True
-            self._poller.watch_reading(self.fd, self._on_readable)
         self._reading = True
         await self
 
     async def _writable(self) -> None:
         self._reading = False
-        self._poller.watch_writing(self.fd, self._on_writable)
+        self._watch(self._poller.watch_writing, self._on_writable)
         try:
             await self
         finally:
             self._poller.ignore_writing(self.fd)
+
+    def _watch(self, watch: Callable[[int, Callback], None], callback: Callback) -> None:
+        try:
+            watch(self.fd, callback)
+        except OSError as error:  # the kernel has no room for it
+            raise StreamError("epoll_ctl", error.errno or errno.EIO) from error
 
     def _on_readable(self, _events: int) -> None:
         if self._reading and self._resume is not None:
