@@ -265,6 +265,9 @@ class Lines(Output):
         assert text.split()[2] == f"[{level.word}]"
         self.texts.append(f"[{level.word}] {text.partition('#0: ')[2][:-1]}")
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
     def log(self, level: Level = Level.DEBUG) -> Log:
         return Log([(level, self)])
 
