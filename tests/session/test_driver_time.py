@@ -156,12 +156,21 @@ async def test_time_stands_still_while_the_service_thinks(loop: Loop, tmp_path: 
     async with edge(loop, tmp_path, f"auth_http {service.place}; timeout 500ms;") as at:
         client = await start(at, "clear")
         await client.write(LOGIN)
-        await asyncio.sleep(0.7)
+        await until(lambda: service.asked)
+        # Somebody who came later and says nothing: by the end of its time, the client's would have passed as well.
+        silent = await start(at, "clear")
+        assert await silent.read() == b""
+        silent.close()
+        (session,) = at.host.sessions
+        assert session._stream._failure is None  # it would be forgiven, as one that has passed just before
         service.held.set()
         assert await client.read_line() == b"a NO Go away\r\n"
         client.close()
         await at.over()
-        assert len(at.lines.texts) == 1
+        assert at.lines.texts == [
+            f"[info] *2 client {TIMED_OUT} while in auth state{at.suffix()}",
+            f'[info] *1 client login failed: "Go away" while in http auth state{at.suffix(login="joe")}',
+        ]
     await service.close()
 
 
