@@ -18,6 +18,7 @@ from gatepost.log import (
     FileOutput,
     Level,
     Log,
+    Output,
     Outputs,
     Sink,
     SyslogOutput,
@@ -204,6 +205,13 @@ def test_reopening_leaves_no_descriptor_behind(tmp_path: Path) -> None:
     for _ in range(5):
         assert outputs.reopen() == []
     assert sum(str(tmp_path) in target for target in targets()) == before == 1
+
+
+@pytest.mark.parametrize("lacking", ["emit", "close"])
+def test_an_output_that_takes_no_lines_or_cannot_be_closed_is_none(lacking: str) -> None:
+    half = type("Half", (FileOutput,), {lacking: getattr(Output, lacking)})
+    with pytest.raises(TypeError, match=lacking):
+        half(None)
 
 
 def test_a_full_disk_ends_no_session() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import errno
 import functools
 import gc
+import math
 import os
 import socket
 import ssl
@@ -200,7 +202,8 @@ def poller(loop: asyncio.AbstractEventLoop) -> Poller:
 class Accounts(Poller):
     """A real poller that counts.
 
-    ``runs`` counts callbacks that were run, ``watched`` is what is registered: (fd, "r" or "w").
+    ``runs`` counts callbacks that were run, ``watched`` is what is registered: (fd, "r" or "w"). ``room`` is how
+    many descriptors more it takes in; others it refuses as the kernel does beyond ``fs.epoll.max_user_watches``.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -208,6 +211,7 @@ class Accounts(Poller):
         self.runs = 0
         self.registrations: Counter[tuple[int, str]] = Counter()
         self.watched: set[tuple[int, str]] = set()
+        self.room = math.inf
         _pollers.append(self)
 
     def watch_reading(self, fd: int, callback: Callback) -> None:
@@ -229,6 +233,13 @@ class Accounts(Poller):
     def forget(self, fd: int) -> None:
         super().forget(fd)
         self.watched -= {(fd, "r"), (fd, "w")}
+
+    def _set(self, fd: int, mask: int) -> None:
+        if fd not in self._masks:
+            if not self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.room -= 1
+        super()._set(fd, mask)
 
     def _note(self, fd: int, way: str) -> None:
         self.watched.add((fd, way))
@@ -253,6 +264,9 @@ class Lines(Output):
         assert text.endswith("\n")
         assert text.split()[2] == f"[{level.word}]"
         self.texts.append(f"[{level.word}] {text.partition('#0: ')[2][:-1]}")
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def log(self, level: Level = Level.DEBUG) -> Log:
         return Log([(level, self)])

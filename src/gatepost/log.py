@@ -11,6 +11,7 @@ through ``quoted``. Passwords, tokens, tickets and keys are never given to this 
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -71,15 +72,16 @@ class Sink:
     level: Level
 
 
-class Output:
+class Output(ABC):
     """An open place for lines. Shared by all logs that name it, so that it is opened once."""
 
     __slots__ = ()
 
+    @abstractmethod
     def emit(self, level: Level, line: bytes) -> None:
         """Take one whole line, with its line break. Never raises: no log is worth a session."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of it; nothing is emitted any more."""
 

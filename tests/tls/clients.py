@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from gatepost.config.build import defaults
 from gatepost.errors import TlsError
 from gatepost.store.zones import Zones
@@ -18,6 +20,10 @@ from gatepost.tls.context import Context, server_context
 from gatepost.tls.settings import TlsSettings
 
 from .pki import Pki
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+BOTH = pytest.mark.parametrize("version", [V12, V13])
 
 MAX_TURNS = 200  # of a handshake; a few are enough
 
@@ -161,3 +167,9 @@ def refusal(connection: Connection, client: Client) -> TlsError:
         except TlsError as error:
             return error
     raise AssertionError("the handshake does not end")
+
+
+def limited(pki: Pki, version: ssl.TLSVersion) -> ssl.SSLContext:
+    context = client_context(pki)
+    context.minimum_version = context.maximum_version = version
+    return context

@@ -1,47 +1,37 @@
+"""TLS on a socket pair: the handshake, reading and writing, with Python's TLS and openssl at the other end."""
+
 import contextlib
-import dataclasses
-import gc
 import os
 import socket
 import ssl
 import struct
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from gatepost.errors import TlsError
 from gatepost.log import Level
-from gatepost.tls import errors
 from gatepost.tls._abi import ffi
 from gatepost.tls._load import Library
-from gatepost.tls.connection import (
-    DONE,
-    EOF,
-    READ_BYTES,
-    WANT_READ,
-    WANT_WRITE,
-    Connection,
-    _scratch,
-    recv_buffer,
-)
+from gatepost.tls.connection import DONE, EOF, READ_BYTES, WANT_READ, WANT_WRITE, Connection, _scratch, recv_buffer
 from gatepost.tls.facts import Facts
 
-from .clients import Client, client_context, connected, make_context, pair, refusal, shake_hands
+from .clients import (
+    BOTH,
+    V12,
+    V13,
+    Client,
+    client_context,
+    connected,
+    limited,
+    make_context,
+    pair,
+    refusal,
+    shake_hands,
+)
 from .pki import Pki
 from .served import serving
-
-V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-BOTH = pytest.mark.parametrize("version", [V12, V13])
-
-
-def limited(pki: Pki, version: ssl.TLSVersion) -> ssl.SSLContext:
-    context = client_context(pki)
-    context.minimum_version = context.maximum_version = version
-    return context
-
 
 # Handshake
 
@@ -330,169 +320,6 @@ def test_a_client_that_does_not_read(library: Library, pki: Pki) -> None:
                 count = connection.write(memoryview(data)[taken:])
                 taken += max(0, count)
         assert received == data
-
-
-# Ends
-
-
-@BOTH
-def test_a_clean_end(library: Library, pki: Pki, version: ssl.TLSVersion) -> None:
-    with connected(make_context(library, pki), limited(pki, version)) as (connection, client):
-        client.close_notify()
-        assert connection.read(100) == b""
-        assert connection.read(100) == b""
-        assert connection.has_pending()
-        assert connection.shutdown() == DONE
-        assert client.read() == b""
-
-
-def test_a_bare_close_is_an_end_too(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), client_context(pki)) as (connection, client):
-        client.send(b"bye\r\n")
-        client.socket.shutdown(socket.SHUT_WR)
-        assert connection.read(100) == b"bye\r\n"
-        assert connection.read(100) == b""
-
-
-def test_an_end_right_behind_data_is_not_lost(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), client_context(pki)) as (connection, client):
-        client.tls.write(b"a9 LOGOUT\r\n")
-        client.close_notify()
-        assert connection.read(100) == b"a9 LOGOUT\r\n"
-        assert connection.has_pending()
-        assert connection.read(100) == b""
-
-
-def test_garbage_right_behind_data_is_not_lost(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), client_context(pki)) as (connection, client):
-        client.send(b"good")
-        client.socket.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
-        assert connection.read(100) == b"good"
-        assert connection.has_pending()
-        for _ in range(2):
-            with pytest.raises(TlsError) as caught:
-                connection.read(100)
-            assert "decryption failed or bad record mac" in str(caught.value)
-            assert caught.value.level == Level.INFO
-        assert library.lib.ERR_peek_error() == 0
-
-
-def test_replies_after_the_clients_end_are_delivered(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), limited(pki, V13)) as (connection, client):
-        client.close_notify()
-        assert connection.read(100) == b""
-        assert connection.write(b"* BYE\r\n") == 7
-        assert client.read() == b"* BYE\r\n"
-
-
-def test_our_end_does_not_close_theirs(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), limited(pki, V13)) as (connection, client):
-        client.send(b"still talking")
-        assert connection.shutdown() == WANT_READ
-        assert client.read() == b""
-        assert connection.read(100) == b"still talking"
-        assert connection.read(100) == WANT_READ
-
-
-def test_waiting_for_their_end(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), limited(pki, V13)) as (connection, client):
-        assert connection.shutdown() == WANT_READ
-        client.send(b"still talking")
-        assert connection.shutdown() == WANT_READ
-        client.close_notify()
-        assert connection.shutdown() == DONE
-
-
-def test_a_close_notify_that_does_not_fit_is_sent_later(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), client_context(pki)) as (connection, client):
-        sent = 0
-        while (count := connection.write(bytes(1 << 16))) > 0:
-            sent += count
-        client.receive()
-        received = 0
-        # The library still holds a record; it has to go first.
-        for _ in range(100):
-            while client.read() not in (None, b""):
-                received += 1
-            outcome = connection.write(bytes(1 << 16)) if count == WANT_WRITE else DONE
-            count = 0
-            if outcome != WANT_WRITE and connection.shutdown() != WANT_WRITE:
-                break
-        assert received > 0
-        for _ in range(100):
-            if client.read() == b"":
-                return
-        raise AssertionError("no close_notify")
-
-
-def test_quiet(library: Library, pki: Pki) -> None:
-    with connected(make_context(library, pki), client_context(pki)) as (connection, client):
-        while client.read() is not None:
-            continue
-        connection.quiet()
-        assert connection.shutdown() == DONE
-        connection.free()
-        with pytest.raises(BlockingIOError):
-            client.socket.recv(100)
-
-
-def test_shutdown_before_the_handshake_sends_nothing(library: Library, pki: Pki) -> None:
-    with pair(make_context(library, pki), client_context(pki)) as (connection, client):
-        assert connection.handshake() == WANT_READ
-        assert connection.shutdown() == DONE
-        with pytest.raises(BlockingIOError):
-            client.socket.recv(100)
-
-
-def test_free_twice_and_by_garbage_collection(library: Library, pki: Pki) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.setblocking(False)
-        context = make_context(library, pki)
-        freed: list[Any] = []
-
-        def free(handle: Any) -> None:
-            freed.append(handle)
-            library.fused.free(handle)
-
-        connection = Connection(context, ours.fileno())
-        connection._fused = dataclasses.replace(library.fused, free=free)
-        connection.free()
-        connection.free()
-        connection.quiet()
-        assert len(freed) == 1
-        connection = Connection(context, ours.fileno())
-        connection._fused = dataclasses.replace(library.fused, free=free)
-        del connection
-        gc.collect()
-        assert len(freed) == 2
-        assert ours.fileno() >= 0
-        ours.send(b"the descriptor is not ours to close")
-        assert theirs.recv(100)
-
-
-def test_stale_errors_of_others_do_no_harm(library: Library, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[str] = []
-    monkeypatch.setattr(errors, "_stale_listener", heard.append)
-
-    def leave() -> None:
-        library.lib.BIO_new_file(b"/nonexistent/file", b"r")
-
-    with pair(make_context(library, pki), client_context(pki)) as (connection, client):
-        leave()
-        assert connection.handshake() == WANT_READ
-        shake_hands(connection, client)
-        client.send(b"data")
-        leave()
-        assert connection.read(100) == b"data"
-        leave()
-        assert connection.read(100) == WANT_READ
-        leave()
-        assert connection.write(b"reply") == 5
-        leave()
-        assert connection.shutdown() == WANT_READ
-    assert len(heard) == 5
-    assert heard[0].startswith("ignoring stale global SSL error (SSL: error:80000002:system library::")
 
 
 # openssl s_client

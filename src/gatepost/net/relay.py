@@ -28,7 +28,7 @@ from gatepost.session_log import SessionLog
 from gatepost.tls.connection import WANT_WRITE, Connection, RecvBuffer, recv_buffer
 
 from .deadlines import Deadline, Deadlines
-from .poller import ENDED, Poller
+from .poller import ENDED, Callback, Poller
 from .stream import send_tls
 
 CHUNK_BYTES: Final = 65536  # four full TLS records; larger chunks no longer lower the cost per byte
@@ -114,9 +114,9 @@ class Relay:
         """Begin with what the login left over for each side."""
         self._deadline.set(self._idle_seconds)
         poller = self._shared.poller
-        poller.watch_reading(self._client_fd, self._on_client_readable)
-        poller.watch_reading(self._upstream_fd, self._on_upstream_readable)
-        if to_client:
+        self._watch(poller.watch_reading, self._client_fd, self._on_client_readable)
+        self._watch(poller.watch_reading, self._upstream_fd, self._on_upstream_readable)
+        if to_client and self._client_fd >= 0:
             self._give_client(memoryview(to_client))
         if to_upstream and self._client_fd >= 0:
             self._give_upstream(memoryview(to_upstream))
@@ -173,7 +173,7 @@ class Relay:
         """TLS has something to say before it reads on, and the client does not take it."""
         poller = self._shared.poller
         poller.ignore_reading(self._client_fd)
-        poller.watch_writing(self._client_fd, self._on_client_writable)
+        self._watch(poller.watch_writing, self._client_fd, self._on_client_writable)
 
     def _give_upstream(self, data: memoryview) -> None:
         self.received += len(data)
@@ -182,7 +182,7 @@ class Relay:
             self._to_upstream = bytes(data[taken:])
             poller = self._shared.poller
             poller.ignore_reading(self._client_fd)
-            poller.watch_writing(self._upstream_fd, self._on_upstream_writable)
+            self._watch(poller.watch_writing, self._upstream_fd, self._on_upstream_writable)
 
     def _write_upstream(self, data: bytes | memoryview) -> int:
         """How many bytes the upstream took. When it is gone, all: there is nobody to keep them for."""
@@ -209,7 +209,7 @@ class Relay:
         if self._client_done:
             self._end_upstream_side()
         else:
-            poller.watch_reading(self._client_fd, self._on_client_readable)
+            self._watch(poller.watch_reading, self._client_fd, self._on_client_readable)
             self._on_client_readable(0)  # the library may hold bytes that the poller cannot see
 
     def _client_ended(self) -> None:
@@ -283,7 +283,7 @@ class Relay:
         if self._is_client_full:
             poller = self._shared.poller
             poller.ignore_reading(self._upstream_fd)
-            poller.watch_writing(self._client_fd, self._on_client_writable)
+            self._watch(poller.watch_writing, self._client_fd, self._on_client_writable)
 
     def _write_client(self, data: bytes | memoryview, *, last: bool = False) -> int:
         """How many bytes the client took. When it is gone, all: the session may have ended then."""
@@ -324,14 +324,14 @@ class Relay:
         poller = self._shared.poller
         poller.ignore_writing(self._client_fd)
         if self._tls is not None and not self._to_upstream and not self._client_done:
-            poller.watch_reading(self._client_fd, self._on_client_readable)
+            self._watch(poller.watch_reading, self._client_fd, self._on_client_readable)
             self._on_client_readable(0)  # it may have waited for this
             if self._client_fd < 0:
                 return
         if self._upstream_done:
             self._end_client_side()
         else:
-            poller.watch_reading(self._upstream_fd, self._on_upstream_readable)
+            self._watch(poller.watch_reading, self._upstream_fd, self._on_upstream_readable)
 
     def _upstream_ended(self) -> None:
         self._upstream_done = True
@@ -343,7 +343,9 @@ class Relay:
         """The upstream's last byte has been handed on."""
         if self._tls is not None and not self._tls.has_closed and self._tls.shutdown() == WANT_WRITE:
             # No room behind the last bytes; without close_notify they would look cut off.
-            self._shared.poller.watch_writing(self._client_fd, self._on_client_writable)
+            self._watch(self._shared.poller.watch_writing, self._client_fd, self._on_client_writable)
+            if self._client_fd < 0:
+                return
         elif self._client_done:
             if not self._to_upstream:
                 self._end()
@@ -354,6 +356,16 @@ class Relay:
         self._limit_silence(UPSTREAM_GONE_SECONDS)
 
     # Ends
+
+    def _watch(self, watch: Callable[[int, Callback], None], fd: int, callback: Callback) -> None:
+        """Let the poller call ``callback``. Where the kernel refuses, nothing would wake the session: it ends."""
+        if fd < 0:
+            return  # it has just ended
+        try:
+            watch(fd, callback)
+        except OSError as error:
+            code = error.errno or errno.EIO
+            self._end(Level.CRIT, f"epoll_ctl() failed ({code}: {os.strerror(code)})", "proxying")
 
     def _limit_silence(self, seconds: float) -> None:
         self._idle_seconds = min(self._idle_seconds, seconds)

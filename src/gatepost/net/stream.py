@@ -15,13 +15,14 @@ import errno
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from gatepost.address import Address, unix
-from gatepost.tls.connection import DONE, EOF, WANT_READ, Connection
+from gatepost.tls.connection import DONE, EOF, WANT_READ, WANT_WRITE, Connection
 from gatepost.tls.context import Context
 
-from .poller import Poller
+from .poller import Callback, Poller
 from .waiting import Waitable
 
 LINGER_SECONDS: Final = 3.0  # how long a closed side may take to say that it is done, as in nginx
@@ -49,7 +50,7 @@ def send_tls(tls: Connection, data: bytes | memoryview, *, last: bool = False) -
 class Stream(Waitable):
     """Owns its socket and its TLS state; ``close`` ends both."""
 
-    __slots__ = ("_poller", "_reading", "_registered", "fd", "socket", "tls")
+    __slots__ = ("_poller", "_reading", "_registered", "fd", "is_amid_write", "socket", "tls")
 
     def __init__(self, poller: Poller, sock: socket.socket) -> None:
         super().__init__(poller.loop)
@@ -59,6 +60,7 @@ class Stream(Waitable):
         self.tls: Connection | None = None
         self._reading = False  # what is waited for: to read, or to write
         self._registered = False
+        self.is_amid_write = False  # a part of what was to be written is out: nothing but the rest may follow
 
     # Reading and writing
 
@@ -107,8 +109,11 @@ class Stream(Waitable):
         taken = self.try_write(data)
         rest = memoryview(data)[taken:]
         while rest or (self.tls is not None and self.tls.unsent):
+            # Of what TLS has not taken, a part may be encrypted and out, too.
+            self.is_amid_write = len(rest) < len(data) or self.tls is not None
             await self._writable()
             rest = rest[self.try_write(rest) :]
+        self.is_amid_write = False
 
     def try_write(self, data: bytes | memoryview) -> int:
         """How many bytes the kernel took at once; 0 when it takes none. Raises StreamError, TlsError."""
@@ -123,7 +128,7 @@ class Stream(Waitable):
     # TLS
 
     async def start_tls(self, context: Context) -> None:
-        """Shake hands as the server. Raises TlsError; the stream is then only good for closing."""
+        """Shake hands as the server. Raises StreamError, TlsError; the stream is then only good for closing."""
         # A client that never speaks must be cheap, and the library holds 40 KiB from its first look on. As a rule
         # that look would find nothing: a hello is a round trip away.
         await self._readable()
@@ -152,18 +157,24 @@ class Stream(Waitable):
 
     async def _readable(self) -> None:
         if not self._registered:
+            self._watch(self._poller.watch_reading, self._on_readable)
             self._registered = True
-            self._poller.watch_reading(self.fd, self._on_readable)
         self._reading = True
         await self
 
     async def _writable(self) -> None:
         self._reading = False
-        self._poller.watch_writing(self.fd, self._on_writable)
+        self._watch(self._poller.watch_writing, self._on_writable)
         try:
             await self
         finally:
             self._poller.ignore_writing(self.fd)
+
+    def _watch(self, watch: Callable[[int, Callback], None], callback: Callback) -> None:
+        try:
+            watch(self.fd, callback)
+        except OSError as error:  # the kernel has no room for it
+            raise StreamError("epoll_ctl", error.errno or errno.EIO) from error
 
     def _on_readable(self, _events: int) -> None:
         if self._reading and self._resume is not None:
@@ -216,8 +227,11 @@ class Stream(Waitable):
         self.forgive()
         timer = self._loop.call_later(LINGER_SECONDS, self.fail, TimeoutError())
         try:
-            if self.tls is not None and self.tls.shutdown() == DONE:
-                return
+            if self.tls is not None:
+                while (state := self.tls.shutdown()) == WANT_WRITE:
+                    await self._writable()  # no room behind the last bytes; without our end they would look cut off
+                if state == DONE:
+                    return
             self.socket.shutdown(socket.SHUT_WR)
             while waiting > 0:
                 try:

@@ -164,10 +164,10 @@ class Session:
 
     async def _say_goodbye(self) -> None:
         """Tell the client that the worker has to go, if it can be told without waiting for it. Never raises."""
-        if self._is_mute or self._stream.fd < 0:
+        if self._is_mute or self._stream.fd < 0 or self._stream.is_amid_write:
             return
         self._unlimit()
-        with contextlib.suppress(StreamError, TlsError):  # it is gone, or in the middle of taking something else
+        with contextlib.suppress(StreamError, TlsError):  # it is gone
             self._stream.try_write(self._endpoint.protocol.last_words.shutting_down)
             await self._stream.finish()
 
