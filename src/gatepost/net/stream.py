@@ -15,14 +15,13 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Callable
 from typing import Final
 
 from gatepost.address import Address, unix
 from gatepost.tls.connection import DONE, EOF, WANT_READ, WANT_WRITE, Connection
 from gatepost.tls.context import Context
 
-from .poller import Callback, Poller
+from .poller import Poller
 from .waiting import Waitable
 
 LINGER_SECONDS: Final = 3.0  # how long a closed side may take to say that it is done, as in nginx
@@ -45,6 +44,11 @@ def send_tls(tls: Connection, data: bytes | memoryview, *, last: bool = False) -
         # The client has said its end and is gone: the library calls that an end of the stream, even for a write.
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
     return max(0, taken)
+
+
+def _unwatched(error: OSError) -> StreamError:
+    """The kernel has no room for one more descriptor to watch."""
+    return StreamError("epoll_ctl", error.errno or errno.EIO)
 
 
 class Stream(Waitable):
@@ -157,24 +161,24 @@ class Stream(Waitable):
 
     async def _readable(self) -> None:
         if not self._registered:
-            self._watch(self._poller.watch_reading, self._on_readable)
+            try:
+                self._poller.watch_reading(self.fd, self._on_readable)
+            except OSError as error:
+                raise _unwatched(error) from error
             self._registered = True
         self._reading = True
         await self
 
     async def _writable(self) -> None:
         self._reading = False
-        self._watch(self._poller.watch_writing, self._on_writable)
+        try:
+            self._poller.watch_writing(self.fd, self._on_writable)
+        except OSError as error:
+            raise _unwatched(error) from error
         try:
             await self
         finally:
             self._poller.ignore_writing(self.fd)
-
-    def _watch(self, watch: Callable[[int, Callback], None], callback: Callback) -> None:
-        try:
-            watch(self.fd, callback)
-        except OSError as error:  # the kernel has no room for it
-            raise StreamError("epoll_ctl", error.errno or errno.EIO) from error
 
     def _on_readable(self, _events: int) -> None:
         if self._reading and self._resume is not None:
