@@ -1,7 +1,7 @@
 """Which modules ``GATEPOST_COMPILE=1`` compiles, and whether this install has them compiled.
 
 The sources are the same: mypyc, which comes with mypy, makes C of them (docs/why/0016-compiled-modules.md). So they
-keep to what it understands; ``tests/test_compilable.py`` says what that is.
+keep to what it understands; ``tests/test_compiled.py`` says what that is.
 """
 
 import importlib.util

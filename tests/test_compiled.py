@@ -1,4 +1,4 @@
-"""What Python takes, and the compiler of our hot modules understands otherwise (``gatepost.compiled``)."""
+"""What is compiled, and that it keeps from what the compiler understands otherwise than Python."""
 
 import ast
 from pathlib import Path
