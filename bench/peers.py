@@ -18,6 +18,7 @@ from .site import DOORS, Site
 REFERENCE = "nginx"  # whom the others are compared with
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "packaging" / "systemd" / "gatepost.service"
+UNIT_REMARK = "in the environment that its unit file sets"
 COMPILED = ROOT / "build" / "compiled"  # see the Makefile
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_mail_module.so"
 _LOAD_MODULE = f"load_module {NGINX_MODULE};"
@@ -56,8 +57,10 @@ def find_peers(scratch: Path) -> list[Peer]:
     if "(api mode)" in said:
         how = " and compiled modules" if "(compiled modules)" in said else "; no modules could be compiled here"
         peers = [
-            _nginx_like("gatepost", python, compiled, remark=f"with the compiled TLS binding{how}"),
-            _nginx_like("gatepost, pure", python, pure, remark="Python only: an install without compiler"),
+            _nginx_like("gatepost", python, compiled, remark=f"with the compiled TLS binding{how}; {UNIT_REMARK}"),
+            _nginx_like(
+                "gatepost, pure", python, pure, remark=f"Python only: an install without compiler; {UNIT_REMARK}"
+            ),
         ]
     else:
         peers = [_nginx_like("gatepost", python, unit, remark="Python only: nothing could be compiled here")]
