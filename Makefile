@@ -33,7 +33,8 @@ demo: $(VENV)/.installed-demo
 test: programs $(VENV)/.installed-dev native $(if $(ARGS),,compiled)
 	$(BIN)/python -m pytest $(ARGS)
 ifndef ARGS
-	@if [ -e $(COMPILED) ]; then PYTHONPATH=build/compiled $(BIN)/python -m pytest $(FROM_OUTSIDE); fi
+	@if [ -e build/compiled/gatepost ]; then \
+	    PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python -m pytest $(FROM_OUTSIDE); fi
 endif
 
 programs:
@@ -73,13 +74,9 @@ $(VENV)/.native: $(VENV)/.installed-dev src/gatepost/tls/_decl.py src/gatepost/t
 	@if $(BIN)/python -m gatepost.tls.build; then touch $@; else echo 'gatepost: going on without the compiled TLS binding'; fi
 
 # An install of its own with compiled modules (docs/why/0016): the sources stay what ``make test`` and everybody runs.
-compiled: $(VENV)/.installed-dev
-	@$(MAKE) --no-print-directory $(COMPILED) || echo 'gatepost: going on without compiled modules'
-$(COMPILED): setup.py pyproject.toml $(shell find src -name '*.py')
-	@rm -rf build/lib* build/compiled
-	GATEPOST_COMPILE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    --no-build-isolation --target build/compiled .
-	@touch $@
+compiled: $(COMPILED)
+$(COMPILED): $(VENV)/.installed-dev setup.py pyproject.toml tools/make-compiled $(shell find src -name '*.py' -o -name '[a-z]*' -type d)
+	sh tools/make-compiled $(VENV) build/compiled
 
 $(VENV)/.installed: pyproject.toml tools/make-venv requirements/install.txt
 	$(SETUP)
@@ -95,4 +92,5 @@ $(VENV)/.installed-lock: pyproject.toml tools/make-venv requirements/lock.txt
 	$(SETUP) lock
 
 clean:
+	find src -name '*.so' -delete
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -3,7 +3,7 @@
 import nox
 
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "tests"]
+nox.options.sessions = ["lint", "tests", "compiled"]
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
@@ -21,6 +21,16 @@ def tests(session: nox.Session) -> None:
     # 1: no compiler or no headers; the tests then use the binding that needs none.
     session.run("python", "-m", "gatepost.tls.build", success_codes=[0, 1])
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def compiled(session: nox.Session) -> None:
+    """What looks at gatepost from outside, against an install with compiled modules."""
+    install(session, "dev")
+    target = session.create_tmp()
+    build = ("--no-deps", "--no-build-isolation", "--target", target)
+    session.install(*build, ".", env={"GATEPOST_COMPILE": "1"})
+    session.run("pytest", "tests/functional", "tests/faults", "tests/security", env={"PYTHONPATH": target})
 
 
 @nox.session(python=PYTHONS)

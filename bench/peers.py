@@ -52,7 +52,7 @@ def find_peers(scratch: Path) -> list[Peer]:
     python = (sys.executable, "-m", "gatepost")
     unit = unit_environment()
     pure = {**unit, "GATEPOST_TLS": "abi", "PYTHONPATH": str(_pure_copy(scratch))}
-    compiled = {**unit, "PYTHONPATH": str(COMPILED)} if COMPILED.exists() else unit
+    compiled = {**unit, "PYTHONPATH": str(COMPILED)} if (COMPILED / "gatepost").exists() else unit
     said = _say([*python, "-V"], compiled)
     if "(api mode)" in said:
         how = " and compiled modules" if "(compiled modules)" in said else "; no modules could be compiled here"

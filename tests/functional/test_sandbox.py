@@ -35,7 +35,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def findable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGING.parent))
+    """The tests as modules, behind whatever form of gatepost is to be tried."""
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*filter(None, before), str(PACKAGING.parent)]))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The soak runs, short, and it can fail."""
 
+import asyncio
 import dataclasses
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from soak.__main__ import Plan, Soak
 from soak.ledger import End, Flow, Ledger, Record
 from soak.state import State, differences
 from soak.troubles import clients_of
@@ -38,6 +40,33 @@ def test_a_short_night() -> None:
     assert figures[f"sessions that {End.WHOLE.value}"] > 0
     assert figures[f"sessions that {End.ABORTED.value}"] > 0
     assert any("authentication service" in title for title in figures)
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "failures"),
+    [
+        (
+            "Future exception was never retrieved",
+            ConnectionResetError(),
+            [],
+        ),  # a client left as its connection broke
+        ("handler failed", RuntimeError("unable to perform; the handler is closed"), []),
+        (
+            "Task exception was never retrieved",
+            ValueError("7"),
+            ["Task exception was never retrieved: ValueError('7')"],
+        ),
+        ("handler failed", ConnectionResetError(), ["handler failed: ConnectionResetError()"]),
+    ],
+)
+def test_an_error_that_nobody_catches_is_a_failure(
+    tmp_path: Path, message: str, error: Exception, failures: list[str]
+) -> None:
+    soak = Soak(Plan(1, 1, 1), tmp_path)
+    loop = asyncio.new_event_loop()
+    soak._unheard(loop, {"message": message, "exception": error})
+    loop.close()
+    assert soak._ledger.failures == failures
 
 
 def test_a_wrong_byte_is_found() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from gatepost.log import Log
 from gatepost.session_log import SessionLog
-from tests.session.edge import Backend, Edge, Service, edge
+from tests.session.edge import HANGS_UP, Backend, Edge, Service, edge
 from tests.wire import Far, a_loop, story, until
 
 from .secrets import Secret, fresh, holders, ours
@@ -224,6 +224,7 @@ async def test_accepted(loop: asyncio.AbstractEventLoop, tmp_path: Path, way: st
 OUTCOMES = {
     "refused": "Auth-Status: no",
     "refused for now": "Auth-Status: no\r\nAuth-Wait: 1",
+    "not answered": HANGS_UP,
     "unusable": "Auth-Status: OK\r\nAuth-Pass: {given}\r\nAuth-Server: nowhere\r\nAuth-Port: 1",
 }
 
@@ -245,6 +246,30 @@ async def test_not_accepted(loop: asyncio.AbstractEventLoop, tmp_path: Path, way
             forget(play, attempt)
             in_nothing(given, *attempt.secrets)
         client.close()
+
+
+@story
+async def test_asked_again_on_another_connection(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
+    """A connection that had served before ends in the middle of the question."""
+    attempt = ATTEMPTS["IMAP LOGIN, quoted"]()
+    (secret,) = attempt.secrets
+    async with played(loop, tmp_path, attempt, tls=True) as play:
+        play.service.answers = [OUTCOMES["refused for now"], HANGS_UP, accepting(play.backend)]
+        client = await play.greeted(attempt, tls=True)
+        with uncollected():
+            await play.say(client, attempt)
+            assert (await client.read_line()).startswith(b"a NO")
+            await play.say(client, attempt)
+            backend = await play.take(attempt, secret.value)
+            await until(lambda: play.edge.host.relays)
+            await client.read_line()
+            assert len(play.service.asked) == 3
+            for _ in range(3):
+                await asyncio.sleep(0)
+            forget(play, attempt)
+            in_nothing(secret)
+        client.close()
+        backend.close()
 
 
 DECLINES = {

@@ -24,6 +24,7 @@ from tests.wire import Accounts, Far, Lines, TlsFar, pair
 CLIENT = Address(socket.AF_INET, "192.0.2.1", 40000)
 PASSWORD = b"s3cret-Pa55"
 GREETING = b"* OK IMAP4 ready\r\n"
+HANGS_UP = "(no answer, the connection ends)"
 INTERNAL_ERROR = b"* BAD internal server error\r\n"
 
 
@@ -94,6 +95,8 @@ class Service:
                 self.asked.append(question)
                 await self.held.wait()
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if answer == HANGS_UP:
+                    return
                 await far.write(f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{answer}\r\n\r\n".encode())
         except (EOFError, ConnectionError):
             pass

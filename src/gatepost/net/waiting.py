@@ -33,7 +33,11 @@ class Waitable:
         error = self._failure
         if error is not None:
             self._failure = None
-            raise error
+            try:
+                raise error
+            finally:
+                # Its traceback leads back here: a ring that only a collector would open, with all that waited.
+                error = None
 
     @property
     def is_awaited(self) -> bool:

@@ -154,7 +154,8 @@ class Session:
             self._log.write(error.level, str(error))
         except Exception as bug:  # noqa: BLE001 - a bug of ours must cost one session, not the worker
             last = traceback.extract_tb(bug.__traceback__)[-1]
-            self._log.write(Level.ALERT, f"{type(bug).__name__} at {last.filename}:{last.lineno}, session ended")
+            where = last.filename.rpartition("/gatepost/")[2]  # in every form of install the same
+            self._log.write(Level.ALERT, f"{type(bug).__name__} at {where}:{last.lineno}, session ended")
         finally:
             self._deadline.drop()
             if self._stream.fd >= 0:

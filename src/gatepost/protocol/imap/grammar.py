@@ -190,15 +190,16 @@ def login_at_once(tag: bytes, user: bytes, password: bytes) -> bytes:
 
 
 def takes_literals_at_once(greeting: bytes) -> bool:
-    """Whether a greeting says ``LITERAL+`` or ``LITERAL-``: ``"[CAPABILITY" *(SP capability) "]"`` (RFC 9051).
-
-    One longer than ``MAX_KNOWN_GREETING_BYTES`` says nothing of the kind.
-    """
-    return len(greeting) <= MAX_KNOWN_GREETING_BYTES and _takes_literals_at_once(greeting)
+    """Whether a greeting says ``LITERAL+`` or ``LITERAL-``: ``"[CAPABILITY" *(SP capability) "]"`` (RFC 9051)."""
+    return _known(greeting) if len(greeting) <= MAX_KNOWN_GREETING_BYTES else _offers_literals(greeting)
 
 
 @lru_cache(MAX_KNOWN_GREETINGS)
-def _takes_literals_at_once(greeting: bytes) -> bool:
+def _known(greeting: bytes) -> bool:
+    return _offers_literals(greeting)
+
+
+def _offers_literals(greeting: bytes) -> bool:
     match = _GREETED_CAPABILITIES.match(greeting)
     return match is not None and not _AT_ONCE.isdisjoint(match[1].upper().split(b" "))
 

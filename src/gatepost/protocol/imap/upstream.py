@@ -92,8 +92,9 @@ class ImapUpstream(BaseUpstream):
             step = DIALOGUE[self._step]
             if step.is_awaited(line):
                 command, action = step.command(self._tag, *self._account), step.action
+                at_once = self._step == GREETING and self._may_log_in_at_once(line)
                 self._step += 1
-                if step is DIALOGUE[GREETING] and self._may_log_in_at_once(line):
+                if at_once:
                     command = grammar.login_at_once(self._tag, *self._account)
                     self._step = VERDICT
                 self._reply.clear()
