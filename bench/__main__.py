@@ -17,14 +17,12 @@ from tests.functional.certificates import make_certificates
 
 from . import report
 from .measurements import MEASUREMENTS, Cpus, Scene, Size, divide
-from .peers import Peer, find_peers
+from .peers import ROOT, Peer, find_peers
 from .picture import draw
 from .results import Results, machine
 from .rounds import DOORS, Rounds
 from .running import pinned
 from .scale import CLIENTS, RESERVE, measure_scale
-
-ROOT = Path(__file__).parent.parent
 
 FULL = Size(logins=960, transfer_bytes=1 << 29, idle_clients=2000, latency_logins=100)
 QUICK = Size(logins=960, transfer_bytes=1 << 29, idle_clients=500, latency_logins=20)

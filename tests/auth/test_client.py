@@ -24,6 +24,7 @@ from gatepost.auth.message import Accepted, Refused, Request, layout
 from gatepost.errors import AuthError
 from gatepost.log import Level
 from gatepost.net.room import Room
+from gatepost.net.waiting import Run
 
 from .service import ACCEPTED, CLOSED, FIELDS, KEPT, REQUEST, Peer, Service, answering, run, serving
 
@@ -61,6 +62,35 @@ def test_logins_one_after_the_other_share_a_connection() -> None:
             for _ in range(50):
                 assert await auth.ask(REQUEST) == ACCEPTED
             assert service.accepted == 1
+
+    run(story())
+
+
+def test_a_session_that_ends_as_its_connection_stands_leaves_none_behind() -> None:
+    """It is cancelled when the connection is there, and before it has been told so."""
+
+    async def story() -> None:
+        room = Room()
+
+        async def silent(peer: Peer) -> None:
+            assert await peer.request() is None
+
+        async def ask(auth: HttpAuth) -> None:
+            await auth.ask(REQUEST)
+
+        async with serving(silent) as service:
+            auth = HttpAuth(service.address, FRAME, timeout=20.0, needs_password=True, room=room)
+            others = asyncio.all_tasks()
+            session = Run(asyncio.get_running_loop(), ask(auth))
+            session.step()
+            (opening,) = asyncio.all_tasks() - others
+            while not opening.done():
+                await asyncio.sleep(0)
+            assert session._waited is opening
+            session.cancel()
+            while not service.accepted or service.open:
+                await asyncio.sleep(0.001)
+            assert room.held == 0
 
     run(story())
 

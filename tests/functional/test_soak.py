@@ -1,15 +1,20 @@
 """The soak runs, short, and it can fail."""
 
 import asyncio
+import contextlib
 import dataclasses
+import gc
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
 from soak.__main__ import Plan, Soak
 from soak.ledger import End, Flow, Ledger, Record
@@ -57,6 +62,11 @@ def test_a_short_night() -> None:
             ["Task exception was never retrieved: ValueError('7')"],
         ),
         ("handler failed", ConnectionResetError(), ["handler failed: ConnectionResetError()"]),
+        (
+            "Task exception was never retrieved",
+            ConnectionResetError(),
+            ["Task exception was never retrieved: ConnectionResetError()"],
+        ),
     ],
 )
 def test_an_error_that_nobody_catches_is_a_failure(
@@ -67,6 +77,38 @@ def test_an_error_that_nobody_catches_is_a_failure(
     soak._unheard(loop, {"message": message, "exception": error})
     loop.close()
     assert soak._ledger.failures == failures
+
+
+def test_a_client_that_left_before_its_handshake_is_no_failure(tmp_path: Path) -> None:
+    """With the turn in which it leaves, what uvloop says of it is the same every time."""
+    soak, heard = Soak(Plan(1, 1, 1), tmp_path), list[str]()
+
+    def hear(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        heard.append(context["message"])
+        soak._unheard(loop, context)
+
+    async def leave() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(hear)
+        near, far = socket.socketpair()
+        far.close()
+        near.setblocking(False)
+        client = loop.create_task(
+            asyncio.open_connection(sock=near, ssl=ssl.create_default_context(), server_hostname="localhost")
+        )
+        for _ in range(2):
+            await asyncio.sleep(0)
+        client.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await client
+        for _ in range(8):
+            await asyncio.sleep(0)
+        del client
+        gc.collect()
+
+    uvloop.run(leave())
+    assert heard == ["Future exception was never retrieved"]
+    assert soak._ledger.failures == []
 
 
 def test_a_wrong_byte_is_found() -> None:

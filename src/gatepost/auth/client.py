@@ -180,8 +180,9 @@ class HttpAuth:
                 return (await loop.create_connection(made, address.host, address.port))[1]
 
         found: Connection | None = None
+        opening = loop.create_task(opened())  # a session is no task, and only tasks have time limits
         try:
-            found = await loop.create_task(opened())  # a session is no task, and only tasks have time limits
+            found = await opening
             return found
         except TimeoutError:
             code = errno.ETIMEDOUT
@@ -195,3 +196,5 @@ class HttpAuth:
         finally:
             if found is None:
                 place.leave()
+                if opening.done() and not opening.cancelled() and opening.exception() is None:
+                    opening.result().close()  # it stood, and we were cancelled before we heard of it
