@@ -91,3 +91,11 @@ class TlsError(SessionError):
     def __init__(self, message: str, *, reason: str = "", level: Level | None = None) -> None:
         super().__init__(message, level=level)
         self.reason = reason
+
+    def anew(self) -> "TlsError":
+        """The same error, not raised yet.
+
+        One that was raised holds the frames that it went through. Whoever is in them must not keep it: they would
+        keep each other until the garbage collector comes by, and a TLS connection is large.
+        """
+        return TlsError(str(self), reason=self.reason, level=self.level)

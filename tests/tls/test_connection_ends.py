@@ -1,5 +1,6 @@
 """How TLS connections end: said or not, by either side, and what is left of them."""
 
+import contextlib
 import dataclasses
 import gc
 import socket
@@ -152,6 +153,31 @@ def test_free_twice_and_by_garbage_collection(library: Library, pki: Pki) -> Non
         assert ours.fileno() >= 0
         ours.send(b"the descriptor is not ours to close")
         assert theirs.recv(100)
+
+
+@pytest.mark.parametrize("reads", [1, 2])
+@pytest.mark.parametrize("with_data", [False, True])
+def test_a_failed_read_leaves_nothing_to_the_garbage_collector(
+    library: Library, pki: Pki, reads: int, with_data: bool
+) -> None:
+    def session() -> None:
+        with connected(make_context(library, pki), client_context(pki)) as (connection, client):
+            if with_data:
+                client.send(b"good")
+            client.socket.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+            if with_data:
+                assert connection.read(100) == b"good"
+            for _ in range(reads):
+                with contextlib.suppress(TlsError):
+                    pytest.fail(f"read {connection.read(100)!r}")
+
+    gc.collect()
+    gc.disable()
+    try:
+        session()
+        assert not [each for each in gc.get_objects() if type(each) is Connection]
+    finally:
+        gc.enable()
 
 
 def test_stale_errors_of_others_do_no_harm(library: Library, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,7 @@ class Connection:
         """The end of the stream, again and again."""
         after = self._after
         if isinstance(after, TlsError):
-            raise after
+            raise after.anew()
         return EOF
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
