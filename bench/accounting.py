@@ -33,10 +33,11 @@ def cpu_seconds(pids: tuple[int, ...]) -> float:
     return total
 
 
-def pss_bytes(pids: tuple[int, ...]) -> int:
+def pss_bytes(pids: tuple[int, ...], *kinds: str) -> int:
+    """A page that several processes share counts in parts. ``kinds`` are fields of smaps_rollup (proc(5))."""
     total = 0
     for pid in pids:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            (line,) = (line for line in file if line.startswith("Pss:"))
-        total += int(line.split()[1]) * 1024
+            found = dict(line.split(":") for line in file if line.startswith("Pss"))
+        total += sum(int(found[kind].split()[0]) for kind in kinds or ("Pss",)) * 1024
     return total

@@ -14,8 +14,9 @@ from typing import Any
 from tests.functional.certificates import Certificates
 
 from .peers import Peer
-from .running import Running, pinned
-from .site import make_site
+from .rows import MORE_WORKERS
+from .running import Running, pinned, seconds_to_check
+from .site import Site, make_site
 
 AT_ONCE = 48  # clients; with fewer, the pauses between them leave the server's caches cold, which flatters the slow
 CONNECTIONS = 8192  # descriptors that a worker may need here: twice the idle clients, and reserves
@@ -69,9 +70,16 @@ class Scene:
 
     def start(self, peer: Peer, workers: int = 1, connections: int = CONNECTIONS) -> Running:
         """``workers`` above one have all CPUs: there is nothing to share on one."""
-        directory = self._directory / str(next(self._numbers))
-        site = make_site(directory, self._certificates, self._behind, workers, connections)
+        site = self._site(workers, connections)
         return Running(peer, site, self.cpus.server if workers == 1 else self.cpus.server | self.cpus.load)
+
+    def seconds_to_check(self, peer: Peer) -> float:
+        """How long ``peer`` takes to find a configuration good."""
+        return seconds_to_check(peer, self._site(1, CONNECTIONS), self.cpus.server)
+
+    def _site(self, workers: int, connections: int) -> Site:
+        directory = self._directory / str(next(self._numbers))
+        return make_site(directory, self._certificates, self._behind, workers, connections)
 
     @contextlib.contextmanager
     def fresh(self, peer: Peer, workers: int = 1, connections: int = CONNECTIONS) -> Iterator[Running]:
@@ -197,6 +205,23 @@ def _start(scene: Scene, server: Running) -> Figures:
         }
 
 
+def _start_more(scene: Scene, server: Running) -> Figures:
+    """The same with more workers, without clients."""
+    figures: Figures = {}
+    for workers in MORE_WORKERS:
+        with scene.fresh(server.peer, workers) as fresh:
+            fresh.settle()
+            figures |= {
+                f"start-{workers}": fresh.seconds_to_serve * 1e3,
+                f"memory-start-{workers}": fresh.pss_bytes() / (1 << 20),
+            }
+    return figures
+
+
+def _check(scene: Scene, server: Running) -> Figures:
+    return {"check": scene.seconds_to_check(server.peer) * 1e3} if server.peer.check else {}
+
+
 def _idle(scene: Scene, server: Running) -> Figures:
     with scene.fresh(server.peer) as fresh:
         return {"memory-idle": idle_memory(scene, fresh, "idle")}
@@ -236,6 +261,12 @@ MEASUREMENTS = (
     Measurement(("upload",), _transfer("upload")),
     Measurement(("latency", "latency-p99"), _latency),
     Measurement(("start", "memory-start", "memory-greeted"), _start, rounds=3),
+    Measurement(
+        tuple(f"{key}-{workers}" for workers in MORE_WORKERS for key in ("start", "memory-start")),
+        _start_more,
+        rounds=3,
+    ),
+    Measurement(("check",), _check, rounds=3),
     Measurement(("memory-idle",), _idle, quick=True, rounds=3),
     Measurement(("two-workers",), _two_workers, rounds=3),
     # Last: afterwards it is another server.

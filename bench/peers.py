@@ -32,7 +32,7 @@ class Peer:
 
     ``command`` writes its configuration and gives the command line. ``doors`` are those it has, at ``hosts`` where
     that is not 127.0.0.1. ``reload`` writes a configuration with one listener more; ``reload_signal`` makes it read
-    that.
+    that. ``check`` is what the command line has besides to read the configuration, say whether it is good, and end.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Peer:
     hosts: Mapping[str, str] = field(default_factory=dict)
     reload: Callable[[Site], object] | None = None
     reload_signal: signal.Signals = signal.SIGHUP
+    check: tuple[str, ...] = ()
     remark: str = ""
     rounds: int = 99  # so many are enough for one that is here for orientation
 
@@ -90,6 +91,7 @@ def _nginx_like(
         command,
         environment or {},
         reload=lambda site: write_nginx(site, load, later=True),
+        check=("-t",),
         remark=remark,
     )
 
@@ -106,6 +108,7 @@ def _haproxy() -> Peer:
         doors=tuple(door for door in DOORS if door.startswith("imap")),
         reload=lambda site: write_haproxy(site, later=True),
         reload_signal=signal.SIGUSR2,
+        check=("-c",),
         rounds=_ORIENTATION_ROUNDS,
         remark="TLS and TCP only: it knows no login, asks nobody, and connects everybody to the same backend",
     )

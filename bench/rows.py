@@ -5,6 +5,8 @@ The aims are those of gatepost's budget, as ratios to nginx; they hold for the i
 
 from dataclasses import dataclass
 
+MORE_WORKERS = (2, 8)  # with which starting is measured besides one
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -40,6 +42,15 @@ ROWS = (
     Row("memory-idle", "memory per idle IMAPS connection after login", "KiB", 0.50, "imap-ecdsa"),
     Row("memory-greeted", "memory per idle IMAPS connection before login", "KiB", None, "imap-ecdsa"),
     Row("memory-start", "memory after the start, one worker, all processes", "MiB"),
-    Row("start", "start: from the command to the first greeting", "ms"),
+    *(
+        Row(f"memory-start-{workers}", f"memory after the start, {workers} workers, all processes", "MiB")
+        for workers in MORE_WORKERS
+    ),
+    Row("start", "start: from the command to the first greeting, one worker", "ms"),
+    *(
+        Row(f"start-{workers}", f"start: from the command to the first greeting, {workers} workers", "ms")
+        for workers in MORE_WORKERS
+    ),
+    Row("check", "checking the configuration", "ms"),
     Row("reload", "reload: from the signal until new workers greet", "ms"),
 )

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -41,6 +42,21 @@ def wait_for_greeting(host: str, port: int) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def environment_of(peer: Peer) -> dict[str, str]:
+    """Ours, without what somebody has set for gatepost, and with what belongs to ``peer``."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("GATEPOST_")}
+    return {**ours, **peer.environment}
+
+
+def seconds_to_check(peer: Peer, site: Site, cpus: frozenset[int]) -> float:
+    """How long it takes to read the configuration and find it good. Raises CalledProcessError if it is not."""
+    command = (*peer.command(site), *peer.check)
+    began = time.monotonic()
+    with pinned(cpus):
+        subprocess.run(command, env=environment_of(peer), check=True, capture_output=True, timeout=LIMIT_SECONDS)
+    return time.monotonic() - began
+
+
 class Running:
     """``seconds_to_serve`` is from the start of the program to the first greeting, without TLS."""
 
@@ -48,11 +64,10 @@ class Running:
         self.peer = peer
         self._site = site
         command = peer.command(site)
-        before = {name for name in os.environ if name.startswith("GATEPOST_")}
-        environment = {name: value for name, value in os.environ.items() if name not in before}
+        environment = environment_of(peer)
         began = time.monotonic()
         with pinned(cpus):
-            self._process = Process(command, site.directory / "output", {**environment, **peer.environment})
+            self._process = Process(command, site.directory / "output", environment)
         try:
             wait_for_greeting(*self.address("imap-clear"))
         except TimeoutError:

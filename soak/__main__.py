@@ -209,8 +209,8 @@ class Soak:
         rows: list[tuple[str, object]] = [
             ("connections at a time, at most", crowd.peak),
             (
-                "PSS of all processes, at most, MB",
-                f"{max(each.pss_bytes for each in (*self._seen, end)) / 1e6:.1f}",
+                "own memory of all processes, at most, MB",
+                f"{max(each.own_bytes for each in (*self._seen, end)) / 1e6:.1f}",
             ),
             ("processes, at most", max(each.processes for each in (*self._seen, end))),
             ("logins", ledger.logins),

@@ -14,14 +14,18 @@ ZONE_BYTES = 1 << 20  # the size in the configuration
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """At one moment. Memory is that of all processes together."""
+    """At one moment. Memory is that of all processes together.
+
+    ``own_bytes`` is what nobody else has, so not code in files: how much of that counts as a process's own depends
+    on who else runs Python on this machine. A page that several processes of gatepost share counts once.
+    """
 
     processes: int
     master_descriptors: int
     worker_descriptors: tuple[int, ...]
     connections: int
     zone_files: tuple[str, ...]
-    pss_bytes: int
+    own_bytes: int
     rss_bytes: int
 
 
@@ -35,7 +39,7 @@ def look(master: int) -> State:
         worker_descriptors=tuple(sorted(map(descriptors, workers))),
         connections=sum(map(connections, pids)),
         zone_files=tuple(sorted({os.path.basename(path) for pid in workers for path in zones_of(pid)})),
-        pss_bytes=pss_bytes(pids),
+        own_bytes=pss_bytes(pids, "Pss_Anon", "Pss_Shmem"),
         rss_bytes=sum(map(memory_kib, pids)) * 1024,
     )
 
@@ -95,7 +99,7 @@ ROWS = (
     ),
     _exact("connections", lambda state: state.connections),
     _exact("zones", lambda state: state.zone_files, lambda state: str(len(state.zone_files))),
-    _memory("PSS", lambda state: state.pss_bytes),
+    _memory("own memory", lambda state: state.own_bytes),
     _memory("RSS", lambda state: state.rss_bytes),
 )
 

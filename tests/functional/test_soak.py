@@ -177,7 +177,7 @@ START = State(
     worker_descriptors=(30, 30),
     connections=0,
     zone_files=("zone-a",),
-    pss_bytes=100,
+    own_bytes=100,
     rss_bytes=200,
 )
 
@@ -190,7 +190,7 @@ START = State(
         ({"worker_descriptors": (30, 31)}, "descriptors of each worker: 30, 30 at the start, 30, 31 at the end"),
         ({"connections": 1}, "connections: 0 at the start, 1 at the end"),
         ({"zone_files": ("zone-a", "zone-b")}, "zones: 1 at the start, 2 at the end"),
-        ({"pss_bytes": 111}, "PSS of all processes, MB: 0.0 at the start, 0.0 at the end"),
+        ({"own_bytes": 111}, "own memory of all processes, MB: 0.0 at the start, 0.0 at the end"),
         ({"rss_bytes": 221}, "RSS of all processes, MB: 0.0 at the start, 0.0 at the end"),
     ],
 )
@@ -200,7 +200,7 @@ def test_what_is_not_back_is_named(change: dict[str, object], said: str) -> None
 
 
 def test_memory_may_differ_by_a_tenth() -> None:
-    assert differences(START, dataclasses.replace(START, pss_bytes=110, rss_bytes=150)) == []
+    assert differences(START, dataclasses.replace(START, own_bytes=110, rss_bytes=150)) == []
 
 
 def test_a_process_is_asked_for_its_clients() -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 TICK_SECONDS: Final = 1.0  # mail time-outs are tens of seconds; a second of slack is nothing, a timer per read is
-HORIZON_SECONDS: Final = 60  # how long a dropped deadline is kept at most, and how often a distant one is looked at
+HORIZON_SECONDS: Final = 15  # how long a dropped deadline is kept at most, and how often a distant one is looked at
 
 
 class Deadlines:

@@ -5,7 +5,7 @@ would own as much memory as it had for the crowd, for as long as it lives. So a 
 clients as it did asks the library to give back the pages that are free wherever they lie. After a thousand clients
 with TLS these are a third of the worker. It takes up to some tens of milliseconds in which nobody is served, so
 it is done rarely and only where there is something to gain. The wheel of deadlines tells the time: it turns for
-up to a minute after the last session, and does not turn for this alone.
+some seconds after the last session, and does not turn for this alone.
 """
 
 from collections.abc import Callable
