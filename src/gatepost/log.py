@@ -10,6 +10,7 @@ through ``quoted``. Passwords, tokens, tickets and keys are never given to this 
 
 import math
 import os
+import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -216,7 +217,7 @@ class Outputs:
         for output in self._files():
             try:
                 output.reopen()
-                if owner is not None and output.path is not None:
+                if owner is not None and output.path is not None and stat.S_ISREG(os.fstat(output.fd).st_mode):
                     os.fchown(output.fd, owner, -1)
             except OSError as error:
                 errors.append(error)

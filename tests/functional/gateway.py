@@ -79,6 +79,7 @@ def command(directory: Path, *arguments: str) -> tuple[str, ...]:
 class Gateway:
     """A running daemon. Started when made; ended by ``stop`` or at the end of a ``with`` block.
 
+    ``before`` is what starts it, in front of its own command line.
     ``ports`` are claimed ports: write ``{0}``, ``{1}``... in ``mail`` for them and double every other brace.
     """
 
@@ -91,6 +92,7 @@ class Gateway:
         main: str = "",
         workers: int = 1,
         connections: int = 2048,
+        before: Sequence[str] = (),
     ) -> None:
         directory.mkdir(exist_ok=True)
         self.directory = directory
@@ -101,7 +103,7 @@ class Gateway:
         write_configuration(
             directory, mail.format(*self.ports), main=main, workers=workers, connections=connections
         )
-        self.process = Process(command(directory), directory / "output")
+        self.process = Process((*before, *command(directory)), directory / "output")
         try:
             wait_until(self._started, "the daemon to write its pid file")
             expected = 0 if "master_process off;" in main else workers

@@ -32,6 +32,8 @@ WORKERS = 3
 VISITORS = 4
 STAYING = 12  # sessions that are held
 RESPAWN_SECONDS = 60.0  # one that has died often is tried again after half a minute
+# What a client sees when its worker is killed; the last one in the middle of a handshake.
+CUT_OFF = (ConnectionResetError, BrokenPipeError, EOFError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 MAIL = """
     proxy_pass 127.0.0.1:{backend};
@@ -79,7 +81,7 @@ class Visits:
                     talker = Talker(client, seed)
                     talker.begin()
                     talker.finish()
-            except (ConnectionResetError, BrokenPipeError, EOFError, ssl.SSLEOFError):
+            except CUT_OFF:
                 with self._lock:
                     self.cut += 1
             else:
@@ -101,7 +103,7 @@ class Guest:
         try:
             self._talker.begin()
             self._talker.finish()
-        except (ConnectionResetError, BrokenPipeError, EOFError, ssl.SSLEOFError):
+        except CUT_OFF:
             self._talker.client.close()
             return False
         return True

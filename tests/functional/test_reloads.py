@@ -134,7 +134,8 @@ def test_a_certificate_that_became_garbage(
                 daemon.process.signal(signal.SIGHUP)
                 a_few_more(served)
             daemon.wait_for_log(
-                rf'\[emerg\].*cannot load certificate "{own.ecdsa}".*; the old configuration stays in force'
+                rf'\[emerg\].*cannot load certificate "{own.ecdsa}".* in .*\.conf:\d+; '
+                "the old configuration stays in force"
             )
             assert daemon.workers == before
             opened = descriptors(daemon.process.pid)

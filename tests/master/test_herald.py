@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.errors import ConfigError
 from gatepost.log import Outputs
 from gatepost.master.herald import (
+    LOAD_SECONDS,
     LOOKS,
     MIN_WATCH_SECONDS,
     REPEAT_SECONDS,
@@ -302,3 +304,10 @@ def test_a_rest_in_between_begins_anew() -> None:
     watch = Watch(30.0)
     for relays in (1, 1, 0, 1, 1, 0):
         assert looks(watch, {7: row(7, relays=relays)}, 1) == [[]]
+
+
+def test_the_watchdog_waits_while_a_configuration_is_read(manager: ServiceManager) -> None:
+    scene = Scene(manager, watchdog_seconds=30.0)
+    with pytest.raises(ConfigError), scene.herald.busy():
+        raise ConfigError("a mistake")
+    assert scene.said() == [{"WATCHDOG_USEC": f"{int(LOAD_SECONDS)}000000"}, {"WATCHDOG_USEC": "30000000"}]

@@ -101,9 +101,9 @@ def test_a_forked_child_has_no_part_in_it(path: Path) -> None:
 
 def test_a_directory_that_does_not_exist_is_said(tmp_path: Path) -> None:
     file = PidFile(str(tmp_path / "none" / "pid"))
-    file.check()
-    with pytest.raises(ConfigError, match=r'open\(\) ".*/none/pid" failed \(2: No such file or directory\)'):
-        file.write()
+    for make in (file.check, file.write):
+        with pytest.raises(ConfigError, match=r'open\(\) ".*/none/pid" failed \(2: No such file or directory\)'):
+            make()
 
 
 def test_without_locks_the_number_has_to_do(path: Path, file: PidFile, monkeypatch: pytest.MonkeyPatch) -> None:

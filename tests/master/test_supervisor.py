@@ -2,9 +2,12 @@
 
 import signal
 
+import pytest
+
 from gatepost.master.supervisor import (
     BACKOFF_SECONDS,
     KILL_SECONDS,
+    LOOK_SECONDS,
     MAX_BACKOFF_SECONDS,
     STEADY_SECONDS,
     Finish,
@@ -141,13 +144,56 @@ def test_stopping_before_the_first_worker_ends_at_once() -> None:
     assert supervisor.decide(1.0) == [Finish(0)]
 
 
-def test_renewed_it_starts_the_new_before_it_dismisses_the_old() -> None:
+def test_renewed_it_dismisses_the_old_when_the_new_serve() -> None:
     supervisor = serving(2)
-    supervisor.renew(1)
-    assert supervisor.decide(101.0) == [Spawn(0), Tell(11, signal.SIGQUIT), Tell(12, signal.SIGQUIT)]
+    supervisor.renew(2)
+    assert supervisor.decide(101.0) == [Spawn(0), Spawn(1)]
     supervisor.spawned(0, 21, 101.0)
-    assert supervisor.pids == (21, 11, 12)
+    supervisor.spawned(1, 22, 101.0)
+    assert supervisor.pids == (21, 22, 11, 12)
+    assert supervisor.wait(101.0) == pytest.approx(LOOK_SECONDS)
+    supervisor.serves(21)
     assert supervisor.decide(101.0) == []
+    supervisor.serves(22)
+    assert supervisor.decide(101.1) == [Tell(11, signal.SIGQUIT), Tell(12, signal.SIGQUIT)]
+    assert supervisor.decide(101.1) == []
+    assert supervisor.wait(101.1) is None
+
+
+def test_one_that_fails_may_lack_what_an_old_one_holds() -> None:
+    supervisor = serving(2)
+    supervisor.renew(2)
+    supervisor.decide(101.0)
+    supervisor.not_spawned(1, 101.0)
+    supervisor.spawned(0, 21, 101.0)
+    assert supervisor.decide(101.0) == [Spawn(1)]
+    supervisor.not_spawned(1, 101.0)
+    assert supervisor.decide(101.0) == []
+    supervisor.serves(21)
+    assert supervisor.decide(101.1) == [Tell(11, signal.SIGQUIT), Tell(12, signal.SIGQUIT)]
+    assert supervisor.decide(101.0 + BACKOFF_SECONDS) == [Spawn(1)]
+
+
+def test_while_no_new_one_serves_the_old_ones_do() -> None:
+    supervisor = serving(1)
+    supervisor.renew(1)
+    assert not supervisor.holds_on
+    now = 101.0
+    for pid in range(21, 31):
+        assert supervisor.decide(now) == [Spawn(0)]
+        supervisor.spawned(0, pid, now)
+        supervisor.ended(pid, 1, now)
+        now += supervisor.wait(now) or 0.0
+    supervisor.decide(now)
+    supervisor.spawned(0, 31, now)
+    supervisor.ended(31, FATAL_STATUS, now)
+    assert supervisor.holds_on
+    assert supervisor.decide(now) == []
+    supervisor.renew(1)
+    assert supervisor.decide(now) == [Spawn(0)]
+    supervisor.spawned(0, 41, now)
+    supervisor.serves(41)
+    assert supervisor.decide(now) == [Tell(11, signal.SIGQUIT)]
 
 
 def test_a_dismissed_worker_is_not_replaced_and_a_new_one_is() -> None:
@@ -167,9 +213,12 @@ def test_renewed_twice_all_earlier_workers_leave_and_are_told_once() -> None:
     supervisor.decide(101.0)
     supervisor.spawned(0, 21, 101.0)
     supervisor.renew(1)
-    assert supervisor.decide(102.0) == [Spawn(0), Tell(21, signal.SIGQUIT)]
+    assert supervisor.decide(102.0) == [Spawn(0)]
     supervisor.spawned(0, 31, 102.0)
     assert supervisor.pids == (31, 11, 21)
+    supervisor.serves(31)
+    assert supervisor.decide(102.1) == [Tell(11, signal.SIGQUIT), Tell(21, signal.SIGQUIT)]
+    assert supervisor.decide(102.1) == []
 
 
 def test_stopping_reaches_those_that_leave_and_waits_for_them() -> None:
@@ -207,10 +256,14 @@ def test_winch_lets_workers_rest_and_they_can_be_brought_back() -> None:
     assert supervisor.decide(102.0) == []
     assert supervisor.wait(102.0) is None
     supervisor.resume()
-    # The one that drains hears it once more; that changes nothing for it.
-    assert supervisor.decide(103.0) == [Spawn(0), Spawn(1), Tell(12, signal.SIGQUIT)]
+    assert supervisor.decide(103.0) == [Spawn(0), Spawn(1)]
     supervisor.resume()
     assert supervisor.pids == (12,)
+    for slot, pid in enumerate((21, 22)):
+        supervisor.spawned(slot, pid, 103.0)
+        supervisor.serves(pid)
+    # The one that drains hears it once more; that changes nothing for it.
+    assert supervisor.decide(103.0) == [Tell(12, signal.SIGQUIT)]
 
 
 def test_at_rest_without_workers_it_does_not_finish_before_it_is_told() -> None:
@@ -229,7 +282,7 @@ def test_a_new_configuration_ends_the_rest() -> None:
     supervisor.told(signal.SIGWINCH, 101.0)
     supervisor.decide(101.0)
     supervisor.renew(2)
-    assert supervisor.decide(102.0) == [Spawn(0), Spawn(1), Tell(11, signal.SIGQUIT)]
+    assert supervisor.decide(102.0) == [Spawn(0), Spawn(1)]
 
 
 def test_who_is_told_to_end_does_not_rest_or_resume() -> None:

@@ -220,3 +220,23 @@ def test_it_is_not_shared_with_workers_of_another_user(tmp_path: Path) -> None:
     assert same == path
     third.remove()
     first.remove()
+
+
+def test_one_that_is_gone_or_of_another_user_is_made_anew(tmp_path: Path) -> None:
+    directory, path = made(tmp_path, owner=65534)
+    (path / "zone").touch()
+    directory.make(65534, 0)
+    assert directory.path == str(path)
+    if os.geteuid() == 0:  # only root can give a directory away
+        directory.make(65533, 0)
+        assert path.exists()  # until the new configuration is in force
+        other, path = path, Path(str(directory.path))
+        assert path.stat().st_uid == 65533
+        directory.prune(())
+        assert not other.exists()
+    path.rename(tmp_path / "moved")
+    directory.make(65533 if os.geteuid() == 0 else 65534, 0)
+    assert directory.path != str(path)
+    assert Path(str(directory.path)).exists()
+    directory.remove()
+    assert os.listdir(tmp_path) == ["moved"]

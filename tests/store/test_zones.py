@@ -69,8 +69,9 @@ def test_a_zone_that_cannot_be_opened_is_done_without(tmp_path: Path) -> None:
     zone = zones.named("SSL", 65536)
     zones.prepare(runtime, None)
     runtime.remove()
-    zones._runtime = runtime = RuntimeDirectory([str(tmp_path)])
+    runtime = RuntimeDirectory([str(tmp_path)])
     runtime.make(None, 0)
+    zones._directory = runtime.path
     (name, _) = zones.files()
     os.mkdir(runtime.file(name))
     zones.attach(heard.append)

@@ -18,6 +18,7 @@ from gatepost.config.build import Configuration
 from gatepost.config.error_log import open_log
 from gatepost.errors import ConfigError
 from gatepost.log import Outputs
+from gatepost.master.pidfile import look
 from gatepost.master.settings import MasterSettings
 from gatepost.net.bind_plan import plan
 from gatepost.session.settings import SessionSettings
@@ -60,10 +61,20 @@ def enough_connections(configuration: Configuration) -> list[str]:
     return [f"{limit} worker_connections exceed open file resource limit: {files}"]
 
 
+def has_directory(configuration: Configuration) -> None:
+    """Raises ConfigError for a ``working_directory`` that is none: no worker could start there."""
+    path = configuration[WorkerSettings].working_directory
+    if path is not None and not os.path.isdir(path):
+        code = errno.ENOTDIR if os.path.exists(path) else errno.ENOENT
+        raise ConfigError(
+            f'chdir("{path}") failed ({code}: {os.strerror(code)})', configuration.where_of("working_directory")
+        )
+
+
 def try_resources(configuration: Configuration) -> None:
     """Open the logs, look at the pid file, try the sockets. Raises ConfigError."""
     _try_logs(configuration)
-    _try_pid_file(configuration[MasterSettings].pid)
+    look(configuration[MasterSettings].pid)
     for bind in plan(configuration.servers):
         try:
             _try_bind(bind.address, v6only=bind.listen.ipv6only)
@@ -82,22 +93,6 @@ def _try_logs(configuration: Configuration) -> None:
             open_log(outputs, server[SessionSettings].error_log or ())
     finally:
         outputs.prune(())
-
-
-def _try_pid_file(path: str) -> None:
-    """Only look: a file made here could be taken for that of a daemon, or replace one that is just starting."""
-    directory = os.path.dirname(path)
-    if os.path.isdir(path):
-        raise _not_opened(path, errno.EISDIR)
-    if not os.path.isdir(directory):
-        raise _not_opened(path, errno.ENOENT)
-    target = path if os.path.exists(path) else directory
-    if not os.access(target, os.W_OK, effective_ids=True):
-        raise _not_opened(path, errno.EACCES)
-
-
-def _not_opened(path: str, code: int) -> ConfigError:
-    return ConfigError(f'open() "{path}" failed ({code}: {os.strerror(code)})')
 
 
 def _try_bind(address: Address, *, v6only: bool) -> None:

@@ -49,6 +49,7 @@ Options: gatepost -h
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments ask for; the exit status."""
+    _fill_standard_descriptors()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
     except OptionError as error:
@@ -64,6 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the dump has seen enough. Python would complain at exit about what is not written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+
+
+def _fill_standard_descriptors() -> None:
+    """Who started us may have closed some. A log that got their numbers would be taken for them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
 
 
 def _inform(options: Options) -> None:

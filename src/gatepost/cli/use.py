@@ -61,6 +61,7 @@ def _test(configuration: Configuration, options: Options, installation: Installa
     if not options.quiet:
         say(f"{PROGRAM}: the configuration file {installation.path} syntax is ok")
     check.try_resources(configuration)
+    check.has_directory(configuration)
     _warn(check.enough_connections(configuration), report)
     if not options.quiet:
         say(f"{PROGRAM}: configuration file {installation.path} test is successful")
@@ -78,10 +79,12 @@ def _serve(
     def reloaded() -> Configuration:
         fresh = load(installation, directives=options.directives)
         check.is_whole(fresh)
+        check.has_directory(fresh)
         fresh.warnings += tuple(check.enough_connections(fresh))
         return fresh
 
     check.is_whole(configuration)
+    check.has_directory(configuration)
     shortages = check.enough_connections(configuration)
     configuration.warnings += tuple(shortages)
     if all(sink.target is not None for sink in configuration[MasterSettings].error_log):

@@ -23,7 +23,8 @@ old one could name it earlier, but systemd would go on taking it for the child o
 watch.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from gatepost.worker.scoreboard import Row, State
 
@@ -32,6 +33,7 @@ from .notify import Notifier
 STATUS_SECONDS = 10.0  # between two looks for the status line: an operator who reads it twice sees it move
 REPEAT_SECONDS = 60.0  # a status without news is said again: a new master may not have been believed yet
 START_POLL_SECONDS = 0.05  # while workers start, which takes about that long
+LOAD_SECONDS = 600.0  # for a new configuration: each of its names may cost the resolver's 20 s
 MIN_WATCH_SECONDS = 5.0  # between two looks at a worker: far above the second in which it has to move
 LOOKS = 3  # without any movement in between; then a worker counts as hung
 
@@ -108,6 +110,19 @@ class Herald:
         self._starting = True
         if not self._is_heir():
             self._notifier.reloading()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """While a configuration is read, which takes as long as its name servers like, no sign of life can come."""
+        patience = self._notifier.watchdog_seconds
+        if patience is None or self._is_heir():
+            yield
+            return
+        self._notifier.patience(max(patience, LOAD_SECONDS))
+        try:
+            yield
+        finally:
+            self._notifier.patience(patience)
 
     def reload_failed(self, problem: str) -> None:
         """READY is due: the workers that there were have begun long since."""

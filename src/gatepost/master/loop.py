@@ -8,11 +8,13 @@ master but the moments that the supervisor and the herald name.
 import os
 import signal
 import time
+import traceback
 
 from gatepost.errors import ConfigError
 from gatepost.log import Level, Log
 from gatepost.store.runtime import RuntimeDirectory
-from gatepost.worker.heritage import Heritage
+from gatepost.worker.heritage import FATAL_STATUS, Heritage
+from gatepost.worker.privileges import shield
 from gatepost.worker.process import serve
 from gatepost.worker.scoreboard import Row
 from gatepost.worker.settings import WorkerSettings
@@ -62,7 +64,7 @@ class Master:
         self._places: dict[int, int] = {}  # process id of a worker -> its row in the scoreboard
 
     def run(self) -> int:
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it, which is inherited, never hears of a death
         self._log.write(Level.NOTICE, "start worker processes")
         share_memory()
         while True:
@@ -72,23 +74,44 @@ class Master:
                     return status
             self._look_after_workers()
             self._await_signal()
+            for pid, row in self._rows().items():
+                if row.pid:
+                    self._supervisor.serves(pid)
 
     def _perform(self, decision: Decision) -> int | None:
         """The exit status when the decision was to finish."""
         if isinstance(decision, Finish):
             return decision.status
         if isinstance(decision, Tell):
-            try:
-                os.kill(decision.pid, decision.signal)
-            except ProcessLookupError:
-                return None  # it has just ended by itself; SIGCHLD will tell
+            if not self._kill(decision.pid, decision.signal) and self._supervisor.mode in (Mode.STOP, Mode.DRAIN):
+                return 1  # its lifeline ends with us, and it finishes its sessions
         elif isinstance(decision, Spawn):
-            place = self._heritage.scoreboard.claim()
-            pid = spawn(lambda: self._work(decision.slot, place), self._log)
-            self._places[pid] = place
-            self._supervisor.spawned(decision.slot, pid, time.monotonic())
-            self._log.write(Level.NOTICE, f"start worker process {pid}")
+            self._spawn(decision.slot)
         return None
+
+    def _kill(self, pid: int, number: signal.Signals) -> bool:
+        """Send a signal to a worker; False when we may not."""
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass  # it has just ended by itself; SIGCHLD will tell
+        except OSError as error:  # root in a container without CAP_KILL
+            self._log.write(Level.ALERT, f"kill({pid}, {number}) failed ({error.errno}: {error.strerror})")
+            return False
+        return True
+
+    def _spawn(self, slot: int) -> None:
+        place = self._heritage.scoreboard.claim()
+        try:
+            pid = spawn(lambda: self._work(slot, place), self._log)
+        except OSError as error:  # as many processes, or as much memory, as there may be
+            self._heritage.scoreboard.clear(place)
+            self._supervisor.not_spawned(slot, time.monotonic())
+            self._log.write(Level.ALERT, f"fork() failed ({error.errno}: {error.strerror})")
+            return
+        self._places[pid] = place
+        self._supervisor.spawned(slot, pid, time.monotonic())
+        self._log.write(Level.NOTICE, f"start worker process {pid}")
 
     def _work(self, slot: int, place: int) -> int:
         forget(os.environ)
@@ -105,7 +128,7 @@ class Master:
         """Where there is a service manager: tell it how they are, and end those that hang."""
         for pid in self._herald.look(time.monotonic(), self._rows(), self._supervisor.complete):
             self._log.write(Level.ALERT, f"worker process {pid} has not moved for too long, killed")
-            os.kill(pid, signal.SIGKILL)  # it is not reaped yet, so this is it, whatever has become of it
+            self._kill(pid, signal.SIGKILL)  # it is not reaped yet, so this is it, whatever has become of it
 
     # Signals
 
@@ -163,6 +186,10 @@ class Master:
             else:
                 level = Level.NOTICE if death.status == 0 else Level.ALERT
                 self._log.write(level, f"worker process {death.pid} exited with code {death.status}")
+                if death.status == FATAL_STATUS and self._supervisor.holds_on:
+                    problem = "no worker can serve the new configuration"
+                    self._log.write(Level.EMERG, f"{problem}; those of the old one go on")
+                    self._herald.reload_failed(problem)
 
     def close_listeners(self) -> None:
         """Unix sockets go with us, unless another master serves them."""
@@ -190,7 +217,8 @@ class Master:
         """Everything new is made first; on any error the old goes on untouched, and this is False."""
         previous, is_alone = self._heritage, self._upgrade.is_alone
         try:
-            heritage = renewed(previous, self._load, self._runtime, is_alone=is_alone)
+            with self._herald.busy():
+                heritage = renewed(previous, self._load, self._runtime, is_alone=is_alone)
         except ConfigError as error:
             self._log.write(Level.EMERG, f"{error}; the old configuration stays in force")
             self._herald.reload_failed(str(error))
@@ -200,8 +228,16 @@ class Master:
             self._log.write(Level.EMERG, f"reload failed ({problem}); the old configuration stays in force")
             self._herald.reload_failed(problem)
             return False
+        except Exception as error:  # noqa: BLE001 - ours, or a package that is being replaced while we read it
+            # Its text is not for the log: who knows what is in it.
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            problem = f"{type(error).__name__} at {last.filename}:{last.lineno}"
+            self._log.write(Level.EMERG, f"reload failed ({problem}); the old configuration stays in force")
+            self._herald.reload_failed(problem)
+            return False
         self._heritage = heritage
         self._log = heritage.log
+        shield(heritage.configuration)
         self._herald.reloaded()
         self._supervisor.renew(heritage.configuration[WorkerSettings].worker_processes)
         retire(previous, heritage, self._runtime, is_alone=is_alone)

@@ -90,6 +90,10 @@ class Notifier:
     def alive(self) -> None:
         self.send("WATCHDOG=1")
 
+    def patience(self, seconds: float) -> None:
+        """From now on, let the watchdog wait for so long."""
+        self.send(f"{WATCHDOG}={int(seconds * 1_000_000)}")
+
     def main_pid(self, pid: int) -> None:
         """A process that we have started is the service from now on. Believed only when the present one says it."""
         self.send(f"MAINPID={pid}")

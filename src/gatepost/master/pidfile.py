@@ -35,7 +35,8 @@ class PidFile:
         return self._path
 
     def check(self) -> None:
-        """Raises ConfigError if the file is that of another master that still runs."""
+        """Raises ConfigError if the file is that of another master that still runs, or cannot be made."""
+        look(self._path)
         with contextlib.suppress(OSError):
             self._refuse(owner(self._path))
 
@@ -110,6 +111,22 @@ class PidFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def look(path: str) -> None:
+    """Whether there can be a file. Makes none: it could be taken for that of a daemon, or replace one that is just
+    starting. Raises ConfigError.
+    """
+    directory = os.path.dirname(path)
+    if os.path.isdir(path):
+        code = errno.EISDIR
+    elif not os.path.isdir(directory):
+        code = errno.ENOENT
+    elif not os.access(path if os.path.exists(path) else directory, os.W_OK, effective_ids=True):
+        code = errno.EACCES
+    else:
+        return
+    raise ConfigError(f'open() "{path}" failed ({code}: {os.strerror(code)})')
 
 
 def owner(path: str) -> int | None:

@@ -6,6 +6,7 @@ sees it: certificates, logs, sockets. Then the master only waits (``loop.py``), 
 
 import contextlib
 import os
+import signal
 
 from gatepost import __version__
 from gatepost.config.build import Configuration
@@ -19,7 +20,7 @@ from gatepost.worker.process import serve
 
 from .command import own_command
 from .herald import Herald
-from .loop import Master
+from .loop import SIGNALS, Master
 from .notify import Notifier, forget
 from .pidfile import PidFile
 from .reload import Load
@@ -110,6 +111,8 @@ def _daemonize(notifier: Notifier, *, is_in_background: bool) -> None:
 
 def _serve(master: Master, notifier: Notifier, heritage: Heritage) -> int:
     """The exit status. Raises ConfigError when there can be no pid file."""
+    # Whoever has read the pid file may send signals; one that comes before we wait for them waits for us.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         master.pid_file.write()
         heritage.log.write(Level.NOTICE, f"gatepost/{__version__}")

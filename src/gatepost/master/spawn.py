@@ -1,5 +1,6 @@
 """Forking and reaping: performs what the supervisor decided."""
 
+import contextlib
 import gc
 import os
 import sys
@@ -37,11 +38,13 @@ def share_memory() -> None:
 def spawn(work: Callable[[], int], log: Log) -> int:
     """Fork a child that does ``work`` and exits with what it returns; the child's process id.
 
-    Signals that are blocked here are blocked there, until ``work`` is ready for them. The child never returns into
-    the master's code, whatever happens.
+    Raises OSError when there can be no more processes. Signals that are blocked here are blocked there, until
+    ``work`` is ready for them. The child never returns into the master's code, whatever happens.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it may have been closed when we were started
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
     pid = os.fork()
     if pid:
         return pid

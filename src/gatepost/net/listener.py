@@ -79,12 +79,16 @@ def open_all(
         known.setdefault(bound.address, []).append(bound)
     opened: list[Listener] = []
     fresh: list[Listener] = []
+    everywhere: list[list[Listener]] = []
     try:
         for bind in binds:
             siblings = [Listener(bind, found.socket, found.lent) for found in known.get(bind.address, ())]
             if not siblings:
                 fresh.append(Listener(bind, _open_patiently(bind, notice)))
                 siblings.append(fresh[-1])
+            everywhere.append(siblings)
+        # Only when nothing can fail any more: from its first moment a lane is sent clients, who would be reset.
+        for siblings in everywhere:
             while len(siblings) < lanes and (lane := _lane(siblings, notice)):
                 fresh.append(lane)
                 siblings.append(lane)

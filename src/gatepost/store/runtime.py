@@ -24,13 +24,14 @@ _TRIES = 5  # a master that starts at the same moment may take the new directory
 class RuntimeDirectory:
     """A directory that is made when it is first needed. The master's; workers only use what is in it."""
 
-    __slots__ = ("_heirloom", "_lock_fd", "_parents", "_path")
+    __slots__ = ("_former", "_heirloom", "_lock_fd", "_parents", "_path")
 
     def __init__(self, parents: Sequence[str] = PARENTS, heirloom: str | None = None) -> None:
         """``heirloom`` is the directory of the master that started us: it is shared, if it can be."""
         self._parents = parents
         self._heirloom = heirloom
         self._path: str | None = None
+        self._former: list[tuple[str, int]] = []  # that were not good any more, with their locks
         self._lock_fd = -1
 
     def make(self, owner: int | None, space: int) -> None:
@@ -39,6 +40,10 @@ class RuntimeDirectory:
         Removes what dead masters left. ``owner`` is the user id of the workers, None for our own; only root can
         give it away. Raises ConfigError.
         """
+        if self._path is not None and not self._is_good(owner):
+            # A respawned worker of the configuration in force may still need it: until ``prune`` or ``remove``.
+            self._former.append((self._path, self._lock_fd))
+            self._path = self._heirloom = None
         if self._path is not None or (self._heirloom is not None and self._share(self._heirloom, owner)):
             return
         problem: OSError | None = None
@@ -53,6 +58,14 @@ class RuntimeDirectory:
         said = f" ({problem.errno}: {problem.strerror})" if problem else ""
         raise ConfigError(f"mkdir() of a runtime directory in {', '.join(self._parents)} failed{said}")
 
+    def _is_good(self, owner: int | None) -> bool:
+        """Whether it is still there, and the workers' user can enter it: another configuration may have another."""
+        try:
+            found = os.fstat(self._lock_fd)
+            return found.st_uid == _wanted(owner) and os.path.samestat(os.stat(self._path or ""), found)
+        except OSError:
+            return False
+
     def _share(self, path: str, owner: int | None) -> bool:
         """Whether ``path`` is a directory of our kind for the same user, and is ours as well from now on."""
         if not os.path.basename(path).startswith(PREFIX):
@@ -62,8 +75,7 @@ class RuntimeDirectory:
         except OSError:
             return False
         found = os.fstat(fd)
-        wanted = owner if owner is not None and os.geteuid() == 0 else os.geteuid()
-        if found.st_uid == wanted and stat.S_IMODE(found.st_mode) == MODE:
+        if found.st_uid == _wanted(owner) and stat.S_IMODE(found.st_mode) == MODE:
             with contextlib.suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 if os.path.samestat(os.stat(path), found):  # nobody removed it before we had the lock
@@ -101,7 +113,8 @@ class RuntimeDirectory:
         return self._path
 
     def prune(self, keep: Iterable[str]) -> None:
-        """Remove all files but those named. Who has one open goes on using it."""
+        """Remove all files but those named, and former directories. Who has a file open goes on using it."""
+        self._remove_former()
         if self._path is not None:
             kept = frozenset(keep)
             # Not by path: the directory is the workers', and one that has been taken over may have put a link to
@@ -113,13 +126,24 @@ class RuntimeDirectory:
 
     def remove(self) -> None:
         """With everything in it, at an orderly end; another master that shares it keeps it. Idempotent."""
-        path, self._path = self._path, None
-        if path is not None:
+        if self._path is not None:
+            self._former.append((self._path, self._lock_fd))
+            self._path = None
+        self._remove_former()
+
+    def _remove_former(self) -> None:
+        while self._former:
+            path, fd = self._former.pop()
             with contextlib.suppress(OSError):
                 # Of two that leave at once, the second to give up its shared lock gets this one.
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _empty(self._lock_fd, path)
-            os.close(self._lock_fd)
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _empty(fd, path)
+            os.close(fd)
+
+
+def _wanted(owner: int | None) -> int:
+    """The user id that a directory of workers of ``owner`` has."""
+    return owner if owner is not None and os.geteuid() == 0 else os.geteuid()
 
 
 def remove_stale(parent: str) -> None:

@@ -39,11 +39,11 @@ class SharedZone:
 class Zones:
     """The zones of one configuration. Making it makes no file."""
 
-    __slots__ = ("_by_name", "_format", "_runtime")
+    __slots__ = ("_by_name", "_directory", "_format")
 
     def __init__(self) -> None:
         self._by_name: dict[str, SharedZone] = {}
-        self._runtime: RuntimeDirectory | None = None
+        self._directory: str | None = None  # where the files are; another configuration may have another
         self._format = ""
 
     def named(self, name: str, size: int) -> SharedZone:
@@ -56,7 +56,7 @@ class Zones:
         """
         if self._by_name:
             runtime.make(owner, sum(zone.size for zone in self._by_name.values()) * _SPACE_FACTOR)
-            self._runtime = runtime
+            self._directory = runtime.path
             # Loaded once for all workers, while the code on disk is that of this program. A configuration without
             # zones never loads it.
             from . import lmdb
@@ -65,14 +65,14 @@ class Zones:
 
     def attach(self, warn: Callable[[str], None]) -> None:
         """In a worker: open all zones. One that cannot be is reported, and done without."""
-        if self._runtime is None:
+        if self._directory is None:
             return
         from .lmdb import LmdbTable
 
         for zone in self._by_name.values():
             zone.warn = warn
             try:
-                zone.table = LmdbTable(self._runtime.file(self._file_name(zone)), zone.size)
+                zone.table = LmdbTable(os.path.join(self._directory, self._file_name(zone)), zone.size)
             except StoreError as error:
                 warn(f'shared memory zone "{zone.name}" cannot be used: {error}')
 

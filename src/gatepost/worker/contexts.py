@@ -6,6 +6,7 @@ Apart from what else a worker inherits, so that testing a configuration loads no
 from collections.abc import Callable
 
 from gatepost.config.build import Configuration, Server
+from gatepost.errors import ConfigError
 from gatepost.protocol import protocol_of
 from gatepost.store.zones import Zones
 from gatepost.tls.context import Context, server_context
@@ -45,12 +46,16 @@ def _contexts(
             heard.add(message)
             warn(message)
 
-    return tuple(
-        server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn_once, zones=zones)
-        if speaks_tls(server)
-        else None
-        for server in configuration.servers
-    )
+    def context(server: Server) -> Context | None:
+        if not speaks_tls(server):
+            return None
+        try:
+            return server_context(server[TlsSettings], alpn=protocol_of(server).alpn, warn=warn_once, zones=zones)
+        except ConfigError as error:
+            # What a file is found to be is known only now, and of its directive no more than whose it is.
+            raise ConfigError(error.message, error.where or server.where) from error
+
+    return tuple(map(context, configuration.servers))
 
 
 def speaks_tls(server: Server) -> bool:
