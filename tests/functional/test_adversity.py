@@ -30,6 +30,13 @@ import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+ONE_ROW = """
+import sys
+from gatepost.cli.main import main
+from gatepost.worker.scoreboard import Scoreboard
+Scoreboard.__init__.__defaults__ = (1,)
+sys.exit(main(sys.argv[4:]))
+"""  # what follows is python, -m and the name of the program
 IS_ROOT = os.geteuid() == 0
 
 
@@ -205,3 +212,13 @@ def test_a_signal_at_the_first_moment_ends_nobody(open_path: Path, number: signa
         process.signal(number)
         greets(port)
         assert process.status is None
+
+
+def test_workers_for_whom_the_scoreboard_has_no_room_replace_others_too(open_path: Path) -> None:
+    with Gateway(open_path, MAIL, workers=2, before=(sys.executable, "-c", ONE_ROW)) as gateway:
+        for _ in range(3):
+            before = gateway.workers
+            gateway.process.signal(signal.SIGHUP)
+            wait_until(lambda: len(set(gateway.workers) - set(before)) == 2, "new workers")  # noqa: B023 - at once
+            wait_until(lambda: not set(gateway.workers) & set(before), "the old ones to end")  # noqa: B023 - at once
+            greets(gateway.port)

@@ -155,6 +155,7 @@ def test_renewed_it_dismisses_the_old_when_the_new_serve() -> None:
     supervisor.serves(21)
     assert supervisor.decide(101.0) == []
     supervisor.serves(22)
+    assert supervisor.wait(101.1) == 0.0
     assert supervisor.decide(101.1) == [Tell(11, signal.SIGQUIT), Tell(12, signal.SIGQUIT)]
     assert supervisor.decide(101.1) == []
     assert supervisor.wait(101.1) is None

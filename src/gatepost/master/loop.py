@@ -111,6 +111,8 @@ class Master:
             return
         self._places[pid] = place
         self._supervisor.spawned(slot, pid, time.monotonic())
+        if not self._heritage.scoreboard.shows(place):
+            self._supervisor.serves(pid)  # it has no row to say so itself
         self._log.write(Level.NOTICE, f"start worker process {pid}")
 
     def _work(self, slot: int, place: int) -> int:

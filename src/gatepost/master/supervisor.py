@@ -214,7 +214,9 @@ class Supervisor:
         """Seconds until ``decide`` has something new by itself; None: only when something happens."""
         if self.mode is Mode.SERVE:
             moments = [slot.not_before for slot in self._slots if not slot.pid and not slot.given_up]
-            if self._dismissed and any(slot.pid and not slot.serves for slot in self._slots):
+            if self._dismissed and self._is_replaced:
+                moments.append(now)
+            elif self._dismissed and any(slot.pid and not slot.serves for slot in self._slots):
                 moments.append(now + LOOK_SECONDS)
         else:
             moments = [] if self._kill_at is None else [self._kill_at]
