@@ -19,8 +19,9 @@ FOREIGN = "import os; print(os.getpid(), file=open(sys.argv[1], 'w'))"
 
 def _process(path: Path, deed: str) -> subprocess.Popen[str]:
     """A process that has done ``deed`` with the pid file, and goes on."""
-    # Whoever starts the tests may ignore HUP, and children inherit that.
-    deed = f"signal.signal(signal.SIGHUP, signal.SIG_DFL); {deed}"
+    # Whoever starts the tests may ignore HUP, or QUIT as a shell does in the background, and children inherit that.
+    heard = "(signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)"
+    deed = f"[signal.signal(number, signal.SIG_DFL) for number in {heard}]; {deed}"
     code = f"import signal, sys, time; {deed}; print('done', flush=True); time.sleep(600)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     command = [sys.executable, "-c", code, str(path)]

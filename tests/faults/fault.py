@@ -27,7 +27,8 @@ class Fault:
     """One row. It is played once, in front of a server of the configuration that it has for itself.
 
     ``sees`` is what the client got behind the answers to its first commands, to the end of the connection. ``log``
-    has all lines of the session, in order, but for that of the accept; made with ``told`` and the like.
+    has all lines of the session, in order, but for that of the accept; made with ``told`` and the like. ``or_log``
+    is what it may have instead, where two things happen at once and either may be seen first.
 
     Where all goes well, the defaults stand: a service that accepts, a backend that lets in and then repeats what it
     hears, a client that logs in and stays to the end.
@@ -43,6 +44,11 @@ class Fault:
     starttls: bool = False  # the client begins with STARTTLS, and the log says so
     sees: bytes
     log: tuple[str, ...]
+    or_log: tuple[str, ...] | None = None
+
+    @property
+    def logs(self) -> tuple[tuple[str, ...], ...]:
+        return (self.log,) if self.or_log is None else (self.log, self.or_log)
 
     @property
     def user(self) -> str:

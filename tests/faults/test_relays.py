@@ -29,6 +29,10 @@ CLIENT_RESET = {
     "clear": of_relay(RESET, " and reading from client"),
     "tls": of_relay(f"SSL_read() failed (104: Connection reset by peer{ANYTHING}", " and reading from client"),
 }
+CLIENT_GONE = {
+    "clear": of_relay(f"send() failed ({ANYTHING}", " and sending to client"),
+    "tls": of_relay(f"SSL_write() failed ({ANYTHING}", " and sending to client"),
+}
 SILENCE = of_relay(f"client {TIMED_OUT}", "")
 inside = (greeted, log_in, welcomed)
 
@@ -114,6 +118,7 @@ def of_clients(way: str) -> list[Fault]:
             client=leaves(LineClient.close, *inside, meet),
             sees=b"",
             log=(LOGGED_IN, CLIENT_RESET[way], DONE),
+            or_log=(LOGGED_IN, CLIENT_GONE[way]),
         ),
         Fault(
             name=f"{way} client resets",
