@@ -165,8 +165,10 @@ def test_started_without_standard_descriptors(open_path: Path, closed: str, daem
 def test_a_reload_of_a_broken_installation_changes_nothing(open_path: Path, certificates: Certificates) -> None:
     """A package that is just being replaced."""
     copy = open_path / "installed"
-    shutil.copytree(Path(gatepost.__file__).parent, copy / "gatepost")
-    with Gateway(open_path, MAIL, before=("env", f"PYTHONPATH={copy}")) as gateway:
+    source = Path(gatepost.__file__).parent
+    shutil.copytree(source, copy / "gatepost")
+    path = f"PYTHONPATH={copy}{os.pathsep}{source.parent}"  # what compiled modules share lies beside the package
+    with Gateway(open_path, MAIL, before=("env", path)) as gateway:
         gateway.wait_until_serving()
         before = gateway.workers
         (copy / "gatepost" / "store" / "lmdb.py").unlink()
