@@ -205,12 +205,10 @@ def test_a_working_directory_that_is_none_changes_nothing(open_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_at_the_first_moment_ends_nobody(open_path: Path, number: signal.Signals) -> None:
-    path = write_configuration(open_path, MAIL.format(port := claim_port()))
+    write_configuration(open_path, MAIL.format(port := claim_port()))
     pid_file = open_path / "gatepost.pid"
-    assert path.exists()
     with Process(command(open_path), open_path / "output") as process:
-        while not (pid_file.exists() and pid_file.read_text()) and process.status is None:
-            pass  # not a moment later
+        wait_until(lambda: pid_file.exists() and pid_file.read_text(), "the pid file", step_seconds=0)
         process.signal(number)
         greets(port)
         assert process.status is None

@@ -1,8 +1,7 @@
 """A new configuration in a running master: everything new is made first, or nothing changes.
 
 Listeners that stay keep their sockets, and with them the connections that wait in their queues; zones of the same
-name and size keep what they hold. Old workers accept until the new ones have been started, then finish their
-sessions.
+name and size keep what they hold. Old workers accept until the new ones do, then finish their sessions.
 """
 
 from collections.abc import Callable
